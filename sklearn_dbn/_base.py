@@ -1,0 +1,169 @@
+"""What the estimators share: validation, generators, epochs with callbacks."""
+
+import time
+import warnings
+from numbers import Integral
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+)
+from sklearn.callback import CallbackSupportMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import _check_sample_weight, validate_data
+
+from sklearn_dbn.boltzmann.data import block_size, slices
+from sklearn_dbn.boltzmann.training import Diverged
+from sklearn_dbn.boltzmann.units import Bernoulli, Gaussian, Joint, Softmax
+
+FAMILIES = {"bernoulli": Bernoulli(), "gaussian": Gaussian(), "softmax": Softmax()}
+
+
+class BoltzmannEstimator(
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    CallbackSupportMixin,
+    BaseEstimator,
+):
+    """Base of all estimators: tags, and the validation of rows."""
+
+    def _validate_rows(self, X, *, reset, allow_nan=False):
+        """Check ``X`` without copying or converting it; ``_row_dtype`` is its dtype."""
+        return validate_data(
+            self,
+            X,
+            accept_sparse="csr",
+            dtype="numeric",
+            reset=reset,
+            ensure_all_finite="allow-nan" if allow_nan else True,
+        )
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def row_dtype(X):
+    """float32 and float64 stay what they are; everything else becomes float64."""
+    return X.dtype if X.dtype in (np.float32, np.float64) else np.dtype(np.float64)
+
+
+def validate_weights(sample_weight, X):
+    """Non-negative float64 weights, one per row, or None."""
+    if sample_weight is None:
+        return None
+    return _check_sample_weight(
+        sample_weight, X, dtype=np.float64, ensure_non_negative=True
+    )
+
+
+def make_generator(random_state):
+    """A numpy Generator seeded from ``random_state``; fresh entropy for None."""
+    seed = check_random_state(random_state).randint(2**31, size=4, dtype=np.int64)
+    return np.random.default_rng(seed.tolist())
+
+
+def generator_from(state):
+    """The generator that ``bit_generator.state`` describes."""
+    generator = np.random.default_rng(0)
+    generator.bit_generator.state = state
+    return generator
+
+
+def make_units(visible, n_features):
+    """The family of units that the parameter ``visible`` names."""
+    if isinstance(visible, str):
+        return FAMILIES[visible]
+    parts = []
+    for pair in visible:
+        if len(pair) != 2 or pair[0] not in FAMILIES or not _is_count(pair[1]):
+            raise ValueError(
+                f"visible must be a kind or a sequence of (kind, n_features) pairs, "
+                f"with kinds {sorted(FAMILIES)}; found the entry {pair!r}."
+            )
+        parts.append((FAMILIES[pair[0]], int(pair[1])))
+    total = sum(size for _, size in parts)
+    if total != n_features:
+        raise ValueError(
+            f"visible={visible!r} describes {total} features, but X has {n_features} "
+            "features. Make the sizes add up to the columns of X."
+        )
+    return Joint(tuple(parts))
+
+
+def _is_count(value):
+    return isinstance(value, Integral) and value >= 1
+
+
+def map_blocks(function, X, dtype, n_columns):
+    """Apply ``function(rows, out)`` to dense blocks of rows of ``X``.
+
+    A float array or memory map is read through views, a block at a time;
+    integers and sparse rows are converted block by block. ``out`` are the rows
+    of the result, of shape (n_rows, n_columns), or (n_rows,) for None.
+    """
+    shape = X.shape[0] if n_columns is None else (X.shape[0], n_columns)
+    result = np.empty(shape, dtype)
+    for part in slices(X.shape[0], block_size(X.shape[1], dtype.itemsize)):
+        rows = X[part]
+        rows = rows.toarray() if sparse.issparse(rows) else rows
+        function(rows.astype(dtype, copy=False), result[part])
+    return result
+
+
+def warn_of_range(estimator, units, low, high):
+    """One warning if Bernoulli or softmax columns leave [0, 1]."""
+    for family, columns in units.blocks(len(low)):
+        least, most = low[columns].min(), high[columns].max()
+        if not isinstance(family, Gaussian) and (least < 0 or most > 1):
+            warnings.warn(
+                f"{type(estimator).__name__}: X has values in [{least:.6g}, "
+                f"{most:.6g}], outside the [0, 1] of Bernoulli and softmax visible "
+                "units. Scale it with MinMaxScaler, or use visible='gaussian' on "
+                "standardised data.",
+                UserWarning,
+                stacklevel=4,
+            )
+            return
+
+
+def run_epochs(estimator, context, name, steps, n_epochs, publish, X, report):
+    """Drive a generator of epochs under a task of its own.
+
+    After each epoch ``publish(state)`` makes the fitted attributes follow, so
+    that an interruption leaves the last finished epoch; a callback that returns
+    True stops this layer.
+    """
+    layer = context.subcontext(task_name=name, max_subtasks=n_epochs)
+    layer.call_on_fit_task_begin(estimator=estimator, X=X)
+    for _ in range(n_epochs):
+        epoch = layer.subcontext(task_name="epoch")
+        epoch.call_on_fit_task_begin(estimator=estimator, X=X)
+        begin = time.perf_counter()
+        publish(next_epoch(estimator, name, steps))
+        if estimator.verbose:
+            elapsed = time.perf_counter() - begin
+            print(f"[{type(estimator).__name__}] {name}, {report()}, {elapsed:.2f}s")
+        if epoch.call_on_fit_task_end(
+            estimator=estimator, X=X, reconstruction_attributes={}
+        ):
+            break
+    layer.call_on_fit_task_end(estimator=estimator, X=X, reconstruction_attributes={})
+
+
+def next_epoch(estimator, name, steps):
+    """The next state, or a ValueError that says how to keep training finite."""
+    try:
+        return next(steps)
+    except Diverged as error:
+        raise ValueError(
+            f"Training diverged in {name}, epoch {error.epoch}: the {error.parameter} "
+            "left the finite numbers. Lower `learning_rate`, or scale the data "
+            "(MinMaxScaler for Bernoulli, StandardScaler for Gaussian units). "
+            f"{type(estimator).__name__} keeps the parameters of the last finite epoch."
+        ) from error

@@ -1,0 +1,905 @@
+"""The restricted Boltzmann machine as a scikit-learn transformer."""
+
+import warnings
+import zlib
+from dataclasses import asdict
+from numbers import Integral, Real
+
+import numpy as np
+from joblib import Parallel, delayed
+from sklearn.base import _fit_context
+from sklearn.callback import with_callbacks
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_array, check_is_fitted
+
+from sklearn_dbn._base import (
+    FAMILIES,
+    BoltzmannEstimator,
+    generator_from,
+    make_generator,
+    make_units,
+    map_blocks,
+    next_epoch,
+    row_dtype,
+    run_epochs,
+    validate_weights,
+    warn_of_range,
+)
+from sklearn_dbn.boltzmann import likelihood, training
+from sklearn_dbn.boltzmann.data import rows_for_batches, slices
+from sklearn_dbn.boltzmann.rbm import (
+    RBM,
+    clamped_gibbs,
+    clamped_mean_field,
+    gibbs,
+)
+from sklearn_dbn.boltzmann.samplers import (
+    ContrastiveDivergence,
+    ParallelTempering,
+    Persistent,
+    draw_base,
+)
+from sklearn_dbn.boltzmann.updates import Offsets
+
+PREVIEW_ROWS = 100
+RUNS_PER_PART = 50
+FEWEST_TEMPERATURES = 1_000
+MOST_TEMPERATURES = 64_000
+REVERSE_BURN_IN = 1_000
+MODEL_MEAN_TEMPERATURES = 500
+MODEL_MEAN_RUNS = 100
+
+
+class RBMTransformer(BoltzmannEstimator):
+    """Restricted Boltzmann machine: features, samples and log-likelihoods.
+
+    A layer of visible units and a layer of binary hidden units with energy
+    ``E(v, h) = -v W h - b·v - c·h`` (plus ``|v|²/2`` over Gaussian columns).
+    Takes the place of :class:`sklearn.neural_network.BernoulliRBM`: change the
+    import, keep the pipeline.
+
+    Parameters
+    ----------
+    n_components : int, default=256
+        Number of binary hidden units.
+    visible : {"bernoulli", "gaussian", "softmax"} or sequence of \
+(kind, n_features) pairs, default="bernoulli"
+        The family of the visible units. ``"bernoulli"`` takes values in [0, 1],
+        read as probabilities; ``"gaussian"`` has unit variance, for standardised
+        data; ``"softmax"`` is one one-hot block. A sequence such as
+        ``[("gaussian", 3), ("softmax", 5)]`` describes consecutive columns of
+        mixed data.
+    algorithm : {"cd", "pcd", "pt"}, default="pcd"
+        Where fantasy rows come from: contrastive divergence (Hinton 2002),
+        persistent chains, also called stochastic maximum likelihood (Tieleman
+        2008), or parallel tempering (Cho, Raiko & Ilin 2010).
+    n_gibbs_steps : int or sequence of int, default=1
+        Gibbs steps per update, the k of CD-k. A sequence gives one value per
+        epoch; its last value holds thereafter.
+    n_chains : int or None, default=None
+        Number of persistent chains; None means `batch_size`. Contrastive
+        divergence has one chain for each row of the batch instead.
+    n_temperatures : int, default=10
+        Rungs of the ladder of parallel tempering, inverse temperatures evenly
+        spaced from 1 to 0. Used by ``algorithm="pt"`` only.
+    learning_rate : float or sequence of float, default=0.1
+        Step size on the gradient of the mean log-likelihood per row. A sequence
+        gives one value per epoch; its last value holds thereafter. Gaussian
+        columns want smaller values.
+    momentum : float or sequence of float, default=0.9
+        Share of the last step that is taken again (heavy ball).
+    weight_decay : float, default=0.0002
+        Coefficient of the penalty ``weight_decay / 2 * |W|²``; biases are free.
+    centering : bool, default=True
+        Follow the centred gradient (Melchior, Fischer & Wiskott 2016), which
+        does not change when zeros and ones swap roles.
+    batch_size : int, default=100
+        Rows per update.
+    n_iter : int, default=10
+        Passes over the training data; under `warm_start`, their total number.
+    draw_visible : bool, default=False
+        In training, draw Bernoulli columns anew from their grey levels at each
+        use instead of taking the levels as they are.
+    warm_start : bool, default=False
+        Go on from the fitted state (parameters, chains, momentum, generator)
+        until `n_iter` epochs are done in all.
+    verbose : int, default=0
+        1 prints a line per epoch.
+    random_state : int, RandomState instance or None, default=None
+        Seeds the initial weights, the order of rows and the chains.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_components, n_features)
+        Weights.
+    intercept_hidden_ : ndarray of shape (n_components,)
+        Biases of the hidden units.
+    intercept_visible_ : ndarray of shape (n_features,)
+        Biases of the visible units.
+    h_samples_ : ndarray of shape (n_chains, n_components)
+        Hidden states of the persistent chains; no rows for ``algorithm="cd"``.
+    data_mean_ : ndarray of shape (n_features,)
+        Mean of the training rows: visible offset of centering and base rate of
+        annealed importance sampling.
+    n_iter_ : int
+        Epochs done.
+    training_state_ : dict
+        What a warm start needs besides: velocity, hidden offset, tempered
+        chains, generator, seed of the likelihood.
+    log_partition_ : dict
+        The last estimate of log Z: ``value`` and ``std`` in nats,
+        ``effective_sample_size``, ``n_temperatures``, ``method``. There once a
+        likelihood has been asked for.
+    n_features_in_ : int
+        Number of features seen during `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of features, where X has string column names.
+
+    See Also
+    --------
+    sklearn.neural_network.BernoulliRBM : Whose place it takes.
+
+    Notes
+    -----
+    Integer `sample_weight` stands for repeated rows; when one batch holds them
+    all, the two give the same result. Otherwise a weight scales its row's share
+    of the gradient.
+
+    References
+    ----------
+    .. [1] Hinton, G. E. (2002). Training products of experts by minimizing
+       contrastive divergence. Neural Computation 14.
+    .. [2] Tieleman, T. (2008). Training restricted Boltzmann machines using
+       approximations to the likelihood gradient. ICML.
+    .. [3] Salakhutdinov, R. & Murray, I. (2008). On the quantitative analysis
+       of deep belief networks. ICML.
+    .. [4] Melchior, J., Fischer, A. & Wiskott, L. (2016). How to center deep
+       Boltzmann machines. JMLR 17.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_dbn import RBMTransformer
+    >>> X = np.array([[0, 0, 0], [0, 1, 1], [1, 0, 1], [1, 1, 1]])
+    >>> rbm = RBMTransformer(n_components=2, random_state=0).fit(X)
+    >>> rbm.transform(X).shape
+    (4, 2)
+    >>> round(float(np.exp(rbm.score_samples(list(np.ndindex(2, 2, 2)))).sum()), 6)
+    1.0
+    """
+
+    _parameter_constraints: dict = {
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "visible": [StrOptions(set(FAMILIES)), list, tuple],
+        "algorithm": [StrOptions({"cd", "pcd", "pt"})],
+        "n_gibbs_steps": [Interval(Integral, 1, None, closed="left"), "array-like"],
+        "n_chains": [Interval(Integral, 1, None, closed="left"), None],
+        "n_temperatures": [Interval(Integral, 2, None, closed="left")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither"), "array-like"],
+        "momentum": [Interval(Real, 0, 1, closed="left"), "array-like"],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "centering": ["boolean"],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "n_iter": [Interval(Integral, 0, None, closed="left")],
+        "draw_visible": ["boolean"],
+        "warm_start": ["boolean"],
+        "verbose": ["verbose"],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        n_components=256,
+        *,
+        visible="bernoulli",
+        algorithm="pcd",
+        n_gibbs_steps=1,
+        n_chains=None,
+        n_temperatures=10,
+        learning_rate=0.1,
+        momentum=0.9,
+        weight_decay=2e-4,
+        centering=True,
+        batch_size=100,
+        n_iter=10,
+        draw_visible=False,
+        warm_start=False,
+        verbose=0,
+        random_state=None,
+    ):
+        self.n_components = n_components
+        self.visible = visible
+        self.algorithm = algorithm
+        self.n_gibbs_steps = n_gibbs_steps
+        self.n_chains = n_chains
+        self.n_temperatures = n_temperatures
+        self.learning_rate = learning_rate
+        self.momentum = momentum
+        self.weight_decay = weight_decay
+        self.centering = centering
+        self.batch_size = batch_size
+        self.n_iter = n_iter
+        self.draw_visible = draw_visible
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.random_state = random_state
+
+    @classmethod
+    def from_parameters(
+        cls,
+        components,
+        intercept_visible,
+        intercept_hidden,
+        *,
+        data_mean=None,
+        **params,
+    ):
+        """A fitted estimator from weights that were learned elsewhere.
+
+        Parameters
+        ----------
+        components : array-like of shape (n_components, n_features)
+            Weights, float32 or float64 (anything else becomes float64).
+        intercept_visible : array-like of shape (n_features,)
+            Visible biases.
+        intercept_hidden : array-like of shape (n_components,)
+            Hidden biases.
+        data_mean : array-like of shape (n_features,) or None
+            Mean of the training data, the base rate of annealed importance
+            sampling. None estimates it from the model's own samples.
+        **params
+            Parameters of the constructor, except `n_components`.
+
+        Returns
+        -------
+        rbm : RBMTransformer
+            Ready to transform, sample, score, or to go on training.
+
+        Raises
+        ------
+        ValueError
+            If the shapes do not fit each other or a value is not finite.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn_dbn import RBMTransformer
+        >>> rbm = RBMTransformer.from_parameters(np.zeros((2, 3)), [0, 0, 0], [0, 0])
+        >>> round(rbm.log_partition() / np.log(2), 6)
+        5.0
+        """
+        components = check_array(
+            components, dtype=(np.float64, np.float32), input_name="components"
+        )
+        estimator = cls(n_components=components.shape[0], **params)
+        estimator._validate_params()
+        dtype, n_features = components.dtype, components.shape[1]
+        rbm = RBM(
+            np.array(components.T, order="C"),
+            _check_vector(intercept_visible, n_features, dtype, "intercept_visible"),
+            _check_vector(intercept_hidden, len(components), dtype, "intercept_hidden"),
+            make_units(estimator.visible, n_features),
+        )
+        rng = make_generator(estimator.random_state)
+        seed = int(rng.integers(2**31))
+        if data_mean is None:
+            data_mean = _model_mean(rbm, seed)
+        data_mean = _check_vector(data_mean, n_features, dtype, "data_mean")
+        estimator.n_features_in_ = n_features
+        state = training.start(rbm, data_mean, estimator._settings(rbm, data_mean), rng)
+        estimator._publish(state, seed)
+        return estimator
+
+    # --- training ---------------------------------------------------------------
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, sample_weight=None):
+        """Learn the weights from the rows of X.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows; float32 and float64 are kept, anything else becomes
+            float64. A memory map is read by batches.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,) or None
+            Non-negative weights of the rows; see Notes of the class.
+
+        Returns
+        -------
+        self : RBMTransformer
+
+        Raises
+        ------
+        ValueError
+            If training leaves the finite numbers; the parameters of the last
+            finite epoch stay.
+
+        Warns
+        -----
+        UserWarning
+            If Bernoulli or softmax columns leave [0, 1].
+        """
+        resume = self.warm_start and hasattr(self, "components_")
+        X = self._validate_rows(X, reset=not resume)
+        rows, state, seed = self._prepare(X, sample_weight, resume)
+        self._publish(state, seed)
+        context = self._init_callback_context(max_subtasks=1)
+        context.call_on_fit_task_begin(estimator=self, X=X)
+        settings = self._settings(state.rbm, self.data_mean_)
+        run_epochs(
+            self,
+            context,
+            "layer 1",
+            training.epochs(state, rows, settings),
+            max(0, self.n_iter - state.epoch),
+            lambda state: self._publish(state, seed),
+            X,
+            lambda: self._progress(rows),
+        )
+        context.call_on_fit_task_end(estimator=self, X=X, reconstruction_attributes={})
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None, sample_weight=None):
+        """One more epoch over the rows of X, from where training stands.
+
+        The first call starts as `fit` does; `fit` with ``n_iter=n`` equals n
+        calls with the same rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows, taken in batches of `batch_size`.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,) or None
+            Non-negative weights of the rows.
+
+        Returns
+        -------
+        self : RBMTransformer
+        """
+        resume = hasattr(self, "components_")
+        X = self._validate_rows(X, reset=not resume)
+        rows, state, seed = self._prepare(X, sample_weight, resume)
+        self._publish(state, seed)
+        settings = self._settings(state.rbm, self.data_mean_)
+        steps = training.epochs(state, rows, settings)
+        self._publish(next_epoch(self, "layer 1", steps), seed)
+        return self
+
+    def _prepare(self, X, sample_weight, resume):
+        """Rows for batches, and the state to go on from."""
+        dtype = self.components_.dtype if resume else row_dtype(X)
+        weights = validate_weights(sample_weight, X)
+        rows = rows_for_batches(X, dtype, weights, self.batch_size)
+        mean, low, high = rows.statistics()
+        units = make_units(self.visible, X.shape[1])
+        warn_of_range(self, units, low, high)
+        if resume:
+            return rows, self._resumed_state(units), self.training_state_["seed"]
+        rng = make_generator(self.random_state)
+        seed = int(rng.integers(2**31))
+        rbm = training.initial_rbm(mean, self.n_components, units, rng)
+        state = training.start(rbm, mean, self._settings(rbm, mean), rng)
+        return rows, state, seed
+
+    def _settings(self, rbm, data_mean):
+        return training.Settings(
+            sampler=self._sampler(rbm, data_mean),
+            learning_rate=self.learning_rate,
+            n_gibbs_steps=self.n_gibbs_steps,
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+            centering=self.centering,
+            batch_size=self.batch_size,
+            draw_visible=self.draw_visible,
+        )
+
+    def _sampler(self, rbm, data_mean):
+        n_chains = self.n_chains or self.batch_size
+        if self.algorithm == "cd":
+            return ContrastiveDivergence()
+        if self.algorithm == "pcd":
+            return Persistent(n_chains)
+        betas = tuple(np.linspace(1, 0, self.n_temperatures).tolist())
+        return ParallelTempering(betas, n_chains, _base(rbm, data_mean))
+
+    def _publish(self, state, seed):
+        """Show a copy of the training state as fitted attributes, all at once."""
+        weights, visible_bias, hidden_bias = (a.copy() for a in state.rbm.parameters)
+        chains = state.chains
+        if chains is None:
+            chains = np.empty((0, len(hidden_bias)), hidden_bias.dtype)
+        ladder = chains.copy()
+        vars(self).update(
+            components_=weights.T,
+            intercept_visible_=visible_bias,
+            intercept_hidden_=hidden_bias,
+            h_samples_=ladder[0] if ladder.ndim == 3 else ladder,
+            data_mean_=state.offsets.visible.copy(),
+            n_iter_=state.epoch,
+            training_state_={
+                "velocity": [a.copy() for a in state.velocity],
+                "hidden_offset": state.offsets.hidden.copy(),
+                "tempered_chains": ladder[1:] if ladder.ndim == 3 else None,
+                "generator": state.rng.bit_generator.state,
+                "seed": seed,
+            },
+            _n_features_out=len(hidden_bias),
+        )
+
+    def _resumed_state(self, units):
+        """The training state that the fitted attributes describe."""
+        saved, rbm = self.training_state_, self._machine(units=units).copy()
+        rbm.weights = np.ascontiguousarray(rbm.weights)
+        rng = generator_from(saved["generator"])
+        offsets = Offsets(self.data_mean_.copy(), saved["hidden_offset"].copy())
+        velocity = tuple(a.copy() for a in saved["velocity"])
+        chains = self._resumed_chains(rbm, rng)
+        return training.State(rbm, velocity, offsets, chains, rng, self.n_iter_)
+
+    def _resumed_chains(self, rbm, rng):
+        """The chains as they stand, or new ones where the algorithm has changed."""
+        sampler = self._sampler(rbm, self.data_mean_)
+        tempered = self.training_state_["tempered_chains"]
+        if self.algorithm == "cd":
+            return None
+        if self.algorithm == "pcd" and len(self.h_samples_) == sampler.n_chains:
+            return self.h_samples_.copy()
+        if tempered is not None:
+            ladder = np.concatenate([self.h_samples_[None], tempered])
+            if ladder.shape[:2] == (len(sampler.betas), sampler.n_chains):
+                return ladder
+        return sampler.init(rbm, _base(rbm, self.data_mean_), rng)
+
+    def _progress(self, rows):
+        sample = rows.take(np.arange(min(PREVIEW_ROWS, len(rows))))
+        score = likelihood.pseudo_log_likelihood(self._machine(), sample).mean()
+        return f"epoch {self.n_iter_}/{self.n_iter}, pseudo-log-likelihood {score:.2f}"
+
+    # --- features and samples -----------------------------------------------------
+
+    def _machine(self, dtype=None, units=None):
+        """The fitted attributes as an engine RBM."""
+        check_is_fitted(self)
+        dtype = dtype or self.components_.dtype
+        return RBM(
+            np.asarray(self.components_, dtype).T,
+            np.asarray(self.intercept_visible_, dtype),
+            np.asarray(self.intercept_hidden_, dtype),
+            units or make_units(self.visible, self.n_features_in_),
+        )
+
+    def _map(self, X, function, n_columns=None):
+        """``function(machine, rows, out)`` on blocks of the validated rows of X."""
+        check_is_fitted(self)
+        X = self._validate_rows(X, reset=False)
+        dtype = row_dtype(X)
+        machine = self._machine(dtype)
+        return map_blocks(
+            lambda rows, out: function(machine, rows, out), X, dtype, n_columns
+        )
+
+    def transform(self, X):
+        """Probabilities of the hidden units, P(h=1|v).
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Visible rows.
+
+        Returns
+        -------
+        H : ndarray of shape (n_samples, n_components)
+            In the dtype of X; a memory map is read by blocks.
+        """
+
+        def hidden_mean(machine, rows, out):
+            machine.hidden_mean(rows, out=out)
+
+        return self._map(X, hidden_mean, len(self.intercept_hidden_))
+
+    def inverse_transform(self, X):
+        """Means of the visible units, E[v|h].
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_components)
+            Hidden rows: states, or the probabilities that `transform` gives.
+
+        Returns
+        -------
+        V : ndarray of shape (n_samples, n_features)
+        """
+        check_is_fitted(self)
+        H = check_array(X, dtype=(np.float64, np.float32))
+        if H.shape[1] != len(self.intercept_hidden_):
+            raise ValueError(
+                f"X has {H.shape[1]} columns, but this RBM has "
+                f"{len(self.intercept_hidden_)} hidden units. Pass hidden rows, as "
+                "transform returns them."
+            )
+        return self._machine(H.dtype).visible_mean(H)
+
+    def gibbs(self, v, *, random_state=None):
+        """One Gibbs step ``v -> h -> v``; the estimator is not changed.
+
+        Parameters
+        ----------
+        v : array-like of shape (n_samples, n_features)
+            Visible rows to start from.
+        random_state : int, RandomState instance or None, default=None
+            None draws afresh at each call.
+
+        Returns
+        -------
+        v_new : ndarray of shape (n_samples, n_features)
+            Drawn visible rows.
+        """
+        check_is_fitted(self)
+        v = self._validate_rows(v, reset=False)
+        rng = make_generator(random_state)
+
+        def step(machine, rows, out):
+            h = machine.hidden.draw(machine.hidden_mean(rows), rng)
+            machine.visible.draw(machine.visible_mean(h), rng, out=out)
+
+        return self._map(v, step, self.n_features_in_)
+
+    def sample(self, n_samples, *, n_gibbs_steps=1000, random_state=None):
+        """Draw rows from the model by Gibbs sampling.
+
+        Chains start at the persistent chains of training where there are any,
+        else at the base rate of the data, and run side by side.
+
+        Parameters
+        ----------
+        n_samples : int
+            Number of rows, one chain each.
+        n_gibbs_steps : int, default=1000
+            Steps of every chain.
+        random_state : int, RandomState instance or None, default=None
+            None draws afresh at each call.
+
+        Returns
+        -------
+        V : ndarray of shape (n_samples, n_features)
+            Visible draws; `transform` then `inverse_transform` gives their
+            means, which look smoother.
+        """
+        machine = self._machine()
+        _require_count("n_samples", n_samples)
+        _require_count("n_gibbs_steps", n_gibbs_steps)
+        rng = make_generator(random_state)
+        h = self._starting_chains(machine, n_samples, rng)
+        return _run_chains(machine, h, n_gibbs_steps, rng)
+
+    def _starting_chains(self, machine, n_chains, rng):
+        if len(self.h_samples_) == 0:
+            return draw_base(machine, _base(machine, self.data_mean_), n_chains, rng)
+        which = rng.permutation(np.resize(np.arange(len(self.h_samples_)), n_chains))
+        return np.asarray(self.h_samples_, machine.weights.dtype)[which]
+
+    def impute(self, X, *, method="mean-field", n_steps=100, random_state=None):
+        """Fill NaN entries given the observed ones.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows with NaN where a value is missing; not changed.
+        method : {"mean-field", "gibbs"}, default="mean-field"
+            ``"mean-field"`` iterates the means of both layers with observed
+            columns clamped, deterministic; ``"gibbs"`` averages the visible
+            means over the second half of `n_steps` clamped Gibbs steps.
+        n_steps : int, default=100
+            Iterations.
+        random_state : int, RandomState instance or None, default=None
+            For ``method="gibbs"``; None draws afresh at each call.
+
+        Returns
+        -------
+        X_filled : ndarray of shape (n_samples, n_features)
+            Observed entries as they were; missing ones are means.
+        """
+        check_is_fitted(self)
+        if method not in ("mean-field", "gibbs"):
+            raise ValueError(
+                f"method must be 'mean-field' or 'gibbs'; found {method!r}."
+            )
+        _require_count("n_steps", n_steps)
+        X = self._validate_rows(X, reset=False, allow_nan=True)
+        dtype = row_dtype(X)
+        machine, rng = self._machine(dtype), make_generator(random_state)
+        start = np.asarray(self.data_mean_, dtype)
+        fill = clamped_mean_field if method == "mean-field" else clamped_gibbs
+
+        def complete(rows, out):
+            out[...] = fill(machine, rows, start, n_steps, rng)
+
+        return map_blocks(complete, X, dtype, self.n_features_in_)
+
+    # --- likelihood -----------------------------------------------------------------
+
+    def free_energy(self, X):
+        """``F(v) = -log Σ_h exp(-E(v, h))`` of each row, in nats.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Visible rows.
+
+        Returns
+        -------
+        F : ndarray of shape (n_samples,)
+        """
+
+        def free_energy(machine, rows, out):
+            out[...] = machine.free_energy(rows)
+
+        return self._map(X, free_energy)
+
+    def pseudo_log_likelihood(self, X):
+        """``Σ_i log p(v_i | all other v)`` of each row, in nats.
+
+        Exact over all visible units and deterministic (BernoulliRBM draws one
+        unit at random); a softmax block counts as one unit.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Visible rows.
+
+        Returns
+        -------
+        score : ndarray of shape (n_samples,)
+        """
+
+        def pseudo_log_likelihood(machine, rows, out):
+            out[...] = likelihood.pseudo_log_likelihood(machine, rows)
+
+        return self._map(X, pseudo_log_likelihood)
+
+    def score_samples(self, X):
+        """``log p(v)`` of each row, in nats.
+
+        log Z is exact where one side has at most 20 binary units, else it is
+        estimated once for the present parameters, with a generator seeded in
+        `fit`, and kept; its uncertainty is in `log_partition_`.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Visible rows.
+
+        Returns
+        -------
+        log_p : ndarray of shape (n_samples,)
+        """
+        log_p = -self.free_energy(X)
+        log_p -= log_p.dtype.type(self.log_partition())
+        return log_p
+
+    def score(self, X, y=None):
+        """Mean of `score_samples`, in nats per row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Visible rows.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        score : float
+        """
+        return float(self.score_samples(X).mean(dtype=np.float64))
+
+    def log_partition(
+        self,
+        *,
+        method="auto",
+        n_runs=100,
+        n_temperatures="auto",
+        tol=0.1,
+        return_std=False,
+        n_jobs=None,
+        random_state=None,
+    ):
+        """log Z of the model, in nats.
+
+        Parameters
+        ----------
+        method : {"auto", "exact", "ais", "reverse-ais"}, default="auto"
+            ``"exact"`` enumerates the side with fewer states, at most 2^20;
+            ``"ais"`` is annealed importance sampling from the base rate of the
+            data, which errs to the low side; ``"reverse-ais"`` anneals from the
+            model's own samples back to the base rate, and errs to the high side
+            as far as those samples are fair; ``"auto"`` is exact where that is
+            possible, else ``"ais"``.
+        n_runs : int, default=100
+            Independent annealing runs.
+        n_temperatures : int or "auto", default="auto"
+            Inverse temperatures from 0 to 1. ``"auto"`` begins with 1,000 and
+            doubles them, up to 64,000, until the standard error is at most `tol`.
+        tol : float, default=0.1
+            Standard error asked for, in nats.
+        return_std : bool, default=False
+            Also return the standard error (0 for ``"exact"``).
+        n_jobs : int or None, default=None
+            Jobs of joblib that share the runs; the result does not depend on it.
+        random_state : int, RandomState instance or None, default=None
+            None uses the seed that `fit` has stored, so that the result is
+            repeatable.
+
+        Returns
+        -------
+        log_z : float
+        std : float
+            Only if `return_std`.
+
+        Raises
+        ------
+        ValueError
+            If ``method="exact"`` would enumerate more than 2^20 states.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the standard error stays above `tol`.
+
+        References
+        ----------
+        .. [1] Neal, R. M. (2001). Annealed importance sampling. Statistics and
+           Computing 11.
+        .. [2] Salakhutdinov, R. & Murray, I. (2008). On the quantitative
+           analysis of deep belief networks. ICML, equations 14-18.
+        .. [3] Burda, Y., Grosse, R. & Salakhutdinov, R. (2015). Accurate and
+           conservative estimates of MRF log-likelihood using reverse annealing.
+           AISTATS.
+        """
+        machine = self._machine()
+        self._check_log_partition(method, n_runs, n_temperatures, tol)
+        if method == "auto":
+            method = "exact" if likelihood.is_enumerable(machine) else "ais"
+        seed = self.training_state_["seed"]
+        if random_state is not None:
+            seed = int(make_generator(random_state).integers(2**31))
+        request = [method, n_runs, n_temperatures, tol, seed, _fingerprint(self)]
+        if getattr(self, "log_partition_", {}).get("request") != request:
+            if method == "exact":
+                estimate = likelihood.exact_log_partition(machine)
+            else:
+                estimate = self._anneal(
+                    machine, method, n_runs, n_temperatures, tol, n_jobs, seed
+                )
+            self.log_partition_ = asdict(estimate) | {"request": request}
+        value, std = self.log_partition_["value"], self.log_partition_["std"]
+        return (value, std) if return_std else value
+
+    def _check_log_partition(self, method, n_runs, n_temperatures, tol):
+        if method not in ("auto", "exact", "ais", "reverse-ais"):
+            raise ValueError(
+                "method must be 'auto', 'exact', 'ais' or 'reverse-ais'; "
+                f"found {method!r}."
+            )
+        _require_count("n_runs", n_runs)
+        if n_temperatures != "auto":
+            _require_count("n_temperatures", n_temperatures, least=2)
+        if not tol > 0:
+            raise ValueError(f"tol must be a positive number of nats; found {tol!r}.")
+        if method == "exact" and not likelihood.is_enumerable(self._machine()):
+            raise ValueError(
+                "method='exact' enumerates the side with fewer states, which here has "
+                "more than 2^20 of them (20 binary units). Use method='ais'."
+            )
+
+    def _anneal(self, machine, method, n_runs, n_temperatures, tol, n_jobs, seed):
+        """Annealing with more and more temperatures until `tol` is met."""
+        base = _base(machine, np.asarray(self.data_mean_, machine.weights.dtype))
+        rows = None
+        if method == "reverse-ais":
+            rng = np.random.default_rng([seed, 1])
+            h = self._starting_chains(machine, n_runs, rng)
+            rows = _run_chains(machine, h, REVERSE_BURN_IN, rng)
+        growing = n_temperatures == "auto"
+        count = FEWEST_TEMPERATURES if growing else n_temperatures
+        while True:
+            estimate = likelihood_by_annealing(
+                machine, base, method, count, n_runs, rows, n_jobs, seed
+            )
+            if estimate.std <= tol or not growing or count >= MOST_TEMPERATURES:
+                break
+            count *= 2
+        if estimate.std > tol:
+            warnings.warn(
+                f"log Z is known to {estimate.std:.3g} nats only, not to tol={tol:.3g} "
+                f"({method}, {n_runs} runs, {count} temperatures, effective sample "
+                f"size {estimate.effective_sample_size:.3g}). Raise n_temperatures or "
+                "n_runs.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        return estimate
+
+
+def likelihood_by_annealing(
+    machine, base, method, n_temperatures, n_runs, rows, n_jobs, seed
+):
+    """One estimate from `n_runs` runs, shared among jobs in parts of fixed size."""
+    parts = list(slices(n_runs, RUNS_PER_PART))
+    seeds = np.random.SeedSequence([seed, n_temperatures]).spawn(len(parts))
+    if method == "ais":
+        tasks = [
+            delayed(likelihood.forward_weights)(
+                machine, base, n_temperatures, part.stop - part.start, child
+            )
+            for part, child in zip(parts, seeds, strict=True)
+        ]
+    else:
+        tasks = [
+            delayed(likelihood.reverse_weights)(
+                machine, base, n_temperatures, rows[part], child
+            )
+            for part, child in zip(parts, seeds, strict=True)
+        ]
+    log_weights = np.concatenate(Parallel(n_jobs=n_jobs)(tasks))
+    log_base = likelihood.base_log_partition(machine, base)
+    return likelihood.summarise(log_weights, log_base, n_temperatures, method)
+
+
+def _base(machine, data_mean):
+    """Visible bias of the base-rate model of annealing."""
+    return machine.visible.field_of_mean(data_mean).astype(machine.weights.dtype)
+
+
+def _run_chains(machine, h, n_steps, rng):
+    """Visible draws at the end of `n_steps` of Gibbs sampling from states `h`."""
+    mean_h = np.empty_like(h)
+    v, mean_v = (np.empty((len(h), machine.n_visible), h.dtype) for _ in range(2))
+    gibbs(machine, h, v, mean_v, mean_h, rng, n_steps)
+    return v
+
+
+def _model_mean(rbm, seed):
+    """Mean of the model's visible units, by short annealing from its biases."""
+    base = rbm.visible.field_of_mean(rbm.visible.mean(rbm.visible_bias))
+    base = base.astype(rbm.weights.dtype)
+    betas = likelihood.temperatures(MODEL_MEAN_TEMPERATURES)
+    rng = np.random.default_rng(seed)
+    v = likelihood.base_rows(rbm, base, MODEL_MEAN_RUNS, rng)
+    likelihood.anneal(rbm, base, betas, v, rng)
+    return rbm.visible_mean(rbm.hidden_mean(v)).mean(axis=0)
+
+
+def _fingerprint(estimator):
+    """A number that changes when a fitted parameter is set by hand."""
+    code = 0
+    for name in (
+        "components_",
+        "intercept_visible_",
+        "intercept_hidden_",
+        "data_mean_",
+    ):
+        array = np.ascontiguousarray(getattr(estimator, name).T)
+        code = zlib.crc32(array, code)
+    return code
+
+
+def _check_vector(vector, size, dtype, name):
+    vector = check_array(vector, dtype=dtype, ensure_2d=False, input_name=name)
+    if vector.shape != (size,):
+        raise ValueError(
+            f"{name} must have shape ({size},) to fit components; found {vector.shape}."
+        )
+    return vector.copy()
+
+
+def _require_count(name, value, least=1):
+    if not isinstance(value, Integral) or value < least:
+        raise ValueError(f"{name} must be an integer >= {least}; found {value!r}.")

@@ -1,0 +1,7 @@
+"""The engine: Boltzmann machines in numpy, without scikit-learn.
+
+Read it in this order: :mod:`units` (what a layer does with its field),
+:mod:`rbm` (two layers), :mod:`samplers` (the negative phase), :mod:`updates`
+(from statistics to steps), :mod:`data` and :mod:`training` (epochs),
+:mod:`likelihood` (log Z and what follows from it).
+"""

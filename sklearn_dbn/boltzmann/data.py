@@ -1,0 +1,117 @@
+"""Rows of training data, handed out by batches.
+
+The matrix is never copied whole nor converted whole: a dense array, a memory
+map or a scipy.sparse matrix gives up the rows of one batch at a time, cast into
+the trainer's workspace. Zero-weight rows are left out before anything else, so
+they have no influence.
+"""
+
+import numpy as np
+from scipy import sparse
+
+BLOCK_BYTES = 2**22
+
+
+def block_size(n_columns, itemsize):
+    """Rows of ``n_columns`` that fill one block of working memory (4 MB)."""
+    return max(1, BLOCK_BYTES // max(1, n_columns * itemsize))
+
+
+def slices(n_rows, size):
+    """Consecutive slices of at most ``size`` rows that cover ``n_rows``."""
+    for start in range(0, n_rows, size):
+        yield slice(start, min(start + size, n_rows))
+
+
+class Rows:
+    """Weighted rows of a matrix, in float32 or float64.
+
+    Parameters
+    ----------
+    X : ndarray, memmap or CSR array of shape (n_rows, n_columns)
+        The data; only read.
+    dtype : dtype
+        What rows become when taken.
+    weights : ndarray of shape (n_rows,) or None
+        Non-negative weights; divided by the mean of the positive ones.
+    """
+
+    def __init__(self, X, dtype, weights=None):
+        self.X = X
+        self.dtype = np.dtype(dtype)
+        self.index = np.arange(X.shape[0])
+        self.weights = None
+        if weights is not None:
+            self.index = np.flatnonzero(weights)
+            kept = np.asarray(weights, np.float64)[self.index]
+            self.weights = (kept / kept.mean()).astype(self.dtype)
+
+    def __len__(self):
+        return len(self.index)
+
+    @property
+    def n_columns(self):
+        return self.X.shape[1]
+
+    def take(self, which, out=None):
+        """The chosen rows as a dense array, written into ``out`` if given."""
+        if out is None:
+            out = np.empty((len(which), self.n_columns), self.dtype)
+        chosen = self.index[which]
+        if sparse.issparse(self.X):
+            out[...] = self.X[chosen].toarray()
+        elif self.X.dtype == self.dtype:
+            np.take(self.X, chosen, axis=0, out=out, mode="clip")
+        else:
+            out[...] = self.X[chosen]
+        return out
+
+    def statistics(self):
+        """Weighted mean, minimum and maximum of each column, block by block."""
+        total = np.zeros(self.n_columns)
+        low, high = np.full((2, self.n_columns), np.inf) * [[1], [-1]]
+        for part in slices(len(self), block_size(self.n_columns, self.dtype.itemsize)):
+            which = np.arange(part.start, part.stop)
+            rows = self.take(which)
+            np.minimum(low, rows.min(axis=0), out=low)
+            np.maximum(high, rows.max(axis=0), out=high)
+            if self.weights is None:
+                total += rows.sum(axis=0, dtype=np.float64)
+            else:
+                total += np.dot(self.weights[which].astype(np.float64), rows)
+        return (total / len(self)).astype(self.dtype), low, high
+
+    def as_single_batch(self, counts=None):
+        """Repeat row ``i`` ``counts[i]`` times, sort, and forget the weights.
+
+        The order depends on the contents of the rows alone (their projections
+        on a fixed random direction), so that a batch that holds all the data
+        learns the same from any order, and from repeated rows the same as from
+        integer weights.
+        """
+        if counts is not None:
+            self.index = np.repeat(np.arange(self.X.shape[0]), counts)
+            self.weights = None
+        rows = self.take(np.arange(len(self)))
+        direction = np.random.default_rng(0).standard_normal(self.n_columns)
+        keys = np.dot(rows.astype(np.float64), direction)
+        order = np.argsort(keys, kind="stable")
+        self.index = self.index[order]
+        if self.weights is not None:
+            self.weights = self.weights[order]
+        return self
+
+
+def rows_for_batches(X, dtype, weights, batch_size):
+    """:class:`Rows` for batches, repeated and sorted when one batch holds them."""
+    rows = Rows(X, dtype, weights)
+    if weights is not None and _counts_fit(weights, batch_size):
+        return rows.as_single_batch(np.asarray(weights).astype(np.intp))
+    if len(rows) <= batch_size:
+        return rows.as_single_batch()
+    return rows
+
+
+def _counts_fit(weights, batch_size):
+    weights = np.asarray(weights)
+    return weights.sum() <= batch_size and np.all(weights == np.floor(weights))

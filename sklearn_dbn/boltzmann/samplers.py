@@ -1,0 +1,126 @@
+"""The negative phase: where rows of the model's own distribution come from.
+
+Every sampler says how many rows it makes (``n_rows``), makes its explicit state
+(``init``: an array of hidden states, or None), and with ``step`` moves the state
+by ``n_steps`` of Gibbs sampling and writes visible draws and hidden means into
+the arrays it is given.
+
+* :class:`ContrastiveDivergence` starts anew at the data each time (Hinton 2002);
+* :class:`Persistent` keeps its chains (Younes 1999; Tieleman 2008);
+* :class:`ParallelTempering` keeps a ladder of them, from a base-rate model at
+  inverse temperature 0 to the machine at 1, and swaps neighbours (Desjardins et
+  al. 2010; Cho, Raiko & Ilin 2010).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sklearn_dbn.boltzmann.rbm import Tempered, gibbs
+
+
+def draw_base(machine, base, n_rows, rng):
+    """Visible rows of the base-rate model, hidden rows given them."""
+    mean = machine.visible.mean(np.tile(base, (n_rows, 1)))
+    v = machine.visible.draw(mean, rng)
+    return machine.hidden.draw(machine.hidden_mean(v), rng)
+
+
+@dataclass(frozen=True)
+class ContrastiveDivergence:
+    """CD-k: chains start at the rows of the batch, and each keeps its row's weight."""
+
+    paired = True
+
+    def n_rows(self, n_data):
+        return n_data
+
+    def init(self, rbm, base, rng):
+        return None
+
+    def step(self, rbm, state, hidden_data, v, h, scratch, rng, n_steps):
+        """One negative phase; ``hidden_data`` are the positive hidden means."""
+        mean_v, drawn = scratch
+        rbm.hidden.draw(hidden_data, rng, out=drawn)
+        gibbs(rbm, drawn, v, mean_v, h, rng, n_steps)
+
+
+@dataclass(frozen=True)
+class Persistent:
+    """PCD-k: ``n_chains`` chains that go on from update to update."""
+
+    n_chains: int
+    paired = False
+
+    def n_rows(self, n_data):
+        return self.n_chains
+
+    def init(self, rbm, base, rng):
+        return draw_base(rbm, base, self.n_chains, rng)
+
+    def step(self, rbm, state, hidden_data, v, h, scratch, rng, n_steps):
+        """One negative phase; ``state`` are the chains, moved in place."""
+        gibbs(rbm, state, v, scratch[0], h, rng, n_steps)
+        rbm.hidden.draw(h, rng, out=state)
+
+
+@dataclass(frozen=True)
+class ParallelTempering:
+    """PT-k: ``n_chains`` ladders of chains at the inverse temperatures ``betas``.
+
+    ``betas`` fall from 1; the first rung is the machine itself. After the Gibbs
+    steps, neighbouring rungs propose to swap visible rows, even pairs first,
+    accepted with probability ``min(1, exp(difference))`` of the tempered
+    ``log p(v)``, hidden units summed out.
+    """
+
+    betas: tuple
+    n_chains: int
+    base: np.ndarray
+    paired = False
+
+    def n_rows(self, n_data):
+        return self.n_chains
+
+    def init(self, rbm, base, rng):
+        n_rows = self.n_chains * len(self.betas)
+        return draw_base(rbm, base, n_rows, rng).reshape(
+            len(self.betas), self.n_chains, -1
+        )
+
+    def step(self, rbm, state, hidden_data, v, h, scratch, rng, n_steps):
+        """One negative phase; ``state`` is ``(n_betas, n_chains, n_hidden)``."""
+        ladder = state.reshape(-1, state.shape[-1])
+        betas = np.repeat(np.asarray(self.betas, v.dtype), self.n_chains)[:, None]
+        machine = Tempered(rbm, self.base, betas)
+        rows = np.empty((len(ladder), v.shape[-1]), v.dtype)
+        mean_v, mean_h = np.empty_like(rows), np.empty_like(ladder)
+        gibbs(machine, ladder, rows, mean_v, mean_h, rng, n_steps)
+        rows = rows.reshape(len(self.betas), self.n_chains, -1)
+        self.swap(rbm, rows, rng)
+        machine.hidden_mean(rows.reshape(mean_v.shape), out=mean_h)
+        rbm.hidden.draw(mean_h, rng, out=ladder)
+        v[...] = rows[0]
+        h[...] = mean_h[: self.n_chains]
+
+    def swap(self, rbm, rows, rng):
+        """Swap visible rows between neighbouring rungs, in place."""
+        fields = rbm.hidden_field(rows)
+        linear = np.dot(rows, rbm.visible_bias - self.base)
+        for start in (0, 1):
+            for i in range(start, len(self.betas) - 1, 2):
+                self._swap_pair(rbm.hidden, fields, linear, rows, i, rng)
+
+    def _swap_pair(self, hidden, fields, linear, rows, i, rng):
+        pair = [i, i + 1]
+        high, low = (
+            beta * linear[pair] + hidden.cumulant(beta * fields[pair])
+            for beta in np.asarray(self.betas, fields.dtype)[pair]
+        )
+        gain = (high[1] - high[0]) - (low[1] - low[0])
+        accepted = np.log1p(-rng.random(len(gain))) < gain
+        for array in (fields, linear, rows):
+            array[i, accepted], array[i + 1, accepted] = (
+                array[i + 1, accepted],
+                array[i, accepted],
+            )

@@ -1,0 +1,255 @@
+"""Families of units: what a layer does with its total input.
+
+A layer sees the world through its *field*, bias plus input from the layer next
+to it. Given the field ``f``, its units are independent and belong to an
+exponential family with sufficient statistic ``x``::
+
+    p(x | f) = exp(f·x + log_base(x) - cumulant(f))
+
+The *cumulant* is the mother function: its derivative is the mean, sums of
+cumulants are free energies, and scaling the field is what tempering does.
+
+================  ======================  =========================  ==========
+family            values                  cumulant                   log_base
+================  ======================  =========================  ==========
+:class:`Bernoulli`  {0, 1}                  Σ log(1 + exp(f))          0
+:class:`Gaussian`   the reals               Σ f²/2 + log(2π)/2         -Σ x²/2
+:class:`Softmax`    one-hot rows            log Σ exp(f)               0
+:class:`Joint`      blocks of the above     sum over blocks            the sum
+================  ======================  =========================  ==========
+
+Families know nothing of weights. Arrays are ``(..., n_units)``; ``cumulant``
+and ``log_base`` add up the last axis (in float64, returned in the dtype of
+their argument). ``mean`` and ``draw`` write into ``out`` where one is given,
+and ``mean`` may work in place.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+LOG_2PI = math.log(2 * math.pi)
+MEAN_MARGIN = 1e-3
+
+
+def logistic(field, out=None):
+    """``1 / (1 + exp(-field))``, without warning or overflow at any finite field."""
+    out = np.negative(field, out=out)
+    with np.errstate(over="ignore"):
+        np.exp(out, out=out)
+    out += 1
+    return np.reciprocal(out, out=out)
+
+
+def softplus(field):
+    """``log(1 + exp(field))``, right to the last digit at any finite field."""
+    tail = np.abs(field)
+    np.negative(tail, out=tail)
+    np.exp(tail, out=tail)
+    np.log1p(tail, out=tail)
+    tail += np.maximum(field, 0)
+    return tail
+
+
+def _total(values):
+    return values.sum(axis=-1, dtype=np.float64).astype(values.dtype)
+
+
+def _uniform(rng, shape, dtype, out=None):
+    if out is not None and out.flags.c_contiguous:
+        return rng.random(out=out, dtype=dtype)
+    return rng.random(shape, dtype=dtype)
+
+
+def _fill(out, values):
+    if out is None:
+        return values
+    out[...] = values
+    return out
+
+
+@dataclass(frozen=True)
+class Bernoulli:
+    """Independent binary units, on with probability ``logistic(field)``."""
+
+    def mean(self, field, out=None):
+        return logistic(field, out)
+
+    def draw(self, mean, rng, out=None):
+        noise = _uniform(rng, mean.shape, mean.dtype, out)
+        return np.less(noise, mean, out=noise if out is None else out)
+
+    def cumulant(self, field):
+        return _total(softplus(field))
+
+    def log_base(self, values):
+        return np.zeros(values.shape[:-1], values.dtype)
+
+    def field_of_mean(self, mean):
+        """The field whose mean is ``mean``, kept a thousandth away from 0 and 1."""
+        mean = np.clip(mean, MEAN_MARGIN, 1 - MEAN_MARGIN)
+        return np.log(mean) - np.log1p(-mean)
+
+    def complete(self, mean, values, missing):
+        """``values`` with the ``missing`` ones replaced by their ``mean``."""
+        return np.where(missing, mean, values)
+
+    def blocks(self, n_units):
+        yield self, slice(0, n_units)
+
+    def n_states(self, n_units):
+        return 2**n_units
+
+    def states(self, start, stop, n_units, dtype):
+        """Rows ``start`` to ``stop`` of the list of all states of ``n_units`` units."""
+        codes = np.arange(start, stop, dtype=np.int64)[:, None]
+        return ((codes >> np.arange(n_units)) & 1).astype(dtype)
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """Independent real units of unit variance, their mean equal to the field."""
+
+    def mean(self, field, out=None):
+        return np.positive(field, out=out)
+
+    def draw(self, mean, rng, out=None):
+        noise = rng.standard_normal(mean.shape, dtype=mean.dtype)
+        return np.add(mean, noise, out=noise if out is None else out)
+
+    def cumulant(self, field):
+        return _total(0.5 * field * field) + field.dtype.type(
+            0.5 * LOG_2PI * field.shape[-1]
+        )
+
+    def log_base(self, values):
+        return _total(-0.5 * values * values)
+
+    def field_of_mean(self, mean):
+        return np.array(mean)
+
+    def complete(self, mean, values, missing):
+        return np.where(missing, mean, values)
+
+    def blocks(self, n_units):
+        yield self, slice(0, n_units)
+
+    def n_states(self, n_units):
+        return math.inf
+
+
+@dataclass(frozen=True)
+class Softmax:
+    """One categorical variable, shown as a one-hot row of all the units."""
+
+    def mean(self, field, out=None):
+        out = np.subtract(field, field.max(axis=-1, keepdims=True), out=out)
+        np.exp(out, out=out)
+        out /= out.sum(axis=-1, keepdims=True)
+        return out
+
+    def draw(self, mean, rng, out=None):
+        edges = np.cumsum(mean, axis=-1)
+        point = rng.random(mean.shape[:-1], dtype=mean.dtype) * edges[..., -1]
+        choice = (edges <= point[..., None]).sum(axis=-1)
+        np.minimum(choice, mean.shape[-1] - 1, out=choice)
+        one_hot = np.arange(mean.shape[-1]) == choice[..., None]
+        return _fill(out, one_hot.astype(mean.dtype))
+
+    def cumulant(self, field):
+        top = field.max(axis=-1)
+        return top + np.log(_total(np.exp(field - top[..., None])))
+
+    def log_base(self, values):
+        return np.zeros(values.shape[:-1], values.dtype)
+
+    def field_of_mean(self, mean):
+        """Log of ``mean``, each kept above a thousandth, normalised."""
+        mean = np.maximum(mean, MEAN_MARGIN)
+        return np.log(mean / mean.sum(axis=-1, keepdims=True))
+
+    def complete(self, mean, values, missing):
+        """The mass that the observed categories leave, shared among the missing."""
+        observed = np.where(missing, 0, values)
+        left = np.clip(1 - observed.sum(axis=-1, keepdims=True), 0, 1)
+        share = np.where(missing, mean, 0)
+        total = share.sum(axis=-1, keepdims=True)
+        return observed + share * (left / np.where(total > 0, total, 1))
+
+    def blocks(self, n_units):
+        yield self, slice(0, n_units)
+
+    def n_states(self, n_units):
+        return n_units
+
+    def states(self, start, stop, n_units, dtype):
+        return np.eye(n_units, dtype=dtype)[start:stop]
+
+
+@dataclass(frozen=True)
+class Joint:
+    """A layer made of consecutive blocks, each ``(family, n_units)``.
+
+    ``Joint(((Bernoulli(), 500), (Softmax(), 10)))`` is the visible layer of the
+    label-joint associative memory of a deep belief network.
+    """
+
+    parts: tuple
+
+    def _apply(self, method, array, *args, out=None):
+        out = np.empty_like(array) if out is None else out
+        for family, columns in self.blocks(array.shape[-1]):
+            getattr(family, method)(array[..., columns], *args, out=out[..., columns])
+        return out
+
+    def _add(self, method, array):
+        return sum(
+            getattr(family, method)(array[..., columns])
+            for family, columns in self.blocks(array.shape[-1])
+        )
+
+    def mean(self, field, out=None):
+        return self._apply("mean", field, out=out)
+
+    def draw(self, mean, rng, out=None):
+        return self._apply("draw", mean, rng, out=out)
+
+    def cumulant(self, field):
+        return self._add("cumulant", field)
+
+    def log_base(self, values):
+        return self._add("log_base", values)
+
+    def field_of_mean(self, mean):
+        columns = self.blocks(mean.shape[-1])
+        return np.concatenate(
+            [family.field_of_mean(mean[..., cols]) for family, cols in columns], axis=-1
+        )
+
+    def complete(self, mean, values, missing):
+        columns = self.blocks(mean.shape[-1])
+        return np.concatenate(
+            [
+                family.complete(mean[..., c], values[..., c], missing[..., c])
+                for family, c in columns
+            ],
+            axis=-1,
+        )
+
+    def blocks(self, n_units):
+        start = 0
+        for family, size in self.parts:
+            yield family, slice(start, start + size)
+            start += size
+
+    def n_states(self, n_units):
+        return math.prod(family.n_states(size) for family, size in self.parts)
+
+    def states(self, start, stop, n_units, dtype):
+        codes = np.arange(start, stop, dtype=np.int64)
+        columns = []
+        for family, size in self.parts:
+            codes, digit = np.divmod(codes, family.n_states(size))
+            columns.append(family.states(0, family.n_states(size), size, dtype)[digit])
+        return np.concatenate(columns, axis=-1)
