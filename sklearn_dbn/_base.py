@@ -116,10 +116,11 @@ def map_blocks(function, X, dtype, n_columns):
     return result
 
 
-def warn_of_range(estimator, units, low, high):
+def warn_of_range(estimator, units, statistics):
     """One warning if Bernoulli or softmax columns leave [0, 1]."""
-    for family, columns in units.blocks(len(low)):
-        least, most = low[columns].min(), high[columns].max()
+    for family, columns in units.blocks(len(statistics.low)):
+        least = statistics.low[columns].min()
+        most = statistics.high[columns].max()
         if not isinstance(family, Gaussian) and (least < 0 or most > 1):
             warnings.warn(
                 f"{type(estimator).__name__}: X has values in [{least:.6g}, "

@@ -87,14 +87,18 @@ class RBMTransformer(BoltzmannEstimator):
         Step size on the gradient of the mean log-likelihood per row. A sequence
         gives one value per epoch; its last value holds thereafter. Gaussian
         columns want smaller values.
-    momentum : float or sequence of float, default=0.9
+    momentum : float or sequence of float, default=0.5
         Share of the last step that is taken again (heavy ball).
     weight_decay : float, default=0.0002
         Coefficient of the penalty ``weight_decay / 2 * |W|²``; biases are free.
     centering : bool, default=True
         Follow the centred gradient (Melchior, Fischer & Wiskott 2016), which
         does not change when zeros and ones swap roles.
-    batch_size : int, default=100
+    weight_scale : float, default=1.5
+        Spread (standard deviation over the data) of the fields of the hidden
+        units at the start, which sets the size of the initial weights. Larger
+        values learn sooner; about 0.01 is the customary timid start.
+    batch_size : int, default=50
         Rows per update.
     n_iter : int, default=10
         Passes over the training data; under `warm_start`, their total number.
@@ -180,6 +184,7 @@ class RBMTransformer(BoltzmannEstimator):
         "momentum": [Interval(Real, 0, 1, closed="left"), "array-like"],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "centering": ["boolean"],
+        "weight_scale": [Interval(Real, 0, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "n_iter": [Interval(Integral, 0, None, closed="left")],
         "draw_visible": ["boolean"],
@@ -198,10 +203,11 @@ class RBMTransformer(BoltzmannEstimator):
         n_chains=None,
         n_temperatures=10,
         learning_rate=0.1,
-        momentum=0.9,
+        momentum=0.5,
         weight_decay=2e-4,
         centering=True,
-        batch_size=100,
+        weight_scale=1.5,
+        batch_size=50,
         n_iter=10,
         draw_visible=False,
         warm_start=False,
@@ -218,6 +224,7 @@ class RBMTransformer(BoltzmannEstimator):
         self.momentum = momentum
         self.weight_decay = weight_decay
         self.centering = centering
+        self.weight_scale = weight_scale
         self.batch_size = batch_size
         self.n_iter = n_iter
         self.draw_visible = draw_visible
@@ -266,7 +273,7 @@ class RBMTransformer(BoltzmannEstimator):
         >>> import numpy as np
         >>> from sklearn_dbn import RBMTransformer
         >>> rbm = RBMTransformer.from_parameters(np.zeros((2, 3)), [0, 0, 0], [0, 0])
-        >>> round(rbm.log_partition() / np.log(2), 6)
+        >>> round(float(rbm.log_partition() / np.log(2)), 6)
         5.0
         """
         components = check_array(
@@ -377,15 +384,18 @@ class RBMTransformer(BoltzmannEstimator):
         dtype = self.components_.dtype if resume else row_dtype(X)
         weights = validate_weights(sample_weight, X)
         rows = rows_for_batches(X, dtype, weights, self.batch_size)
-        mean, low, high = rows.statistics()
+        statistics = rows.statistics()
         units = make_units(self.visible, X.shape[1])
-        warn_of_range(self, units, low, high)
+        warn_of_range(self, units, statistics)
         if resume:
             return rows, self._resumed_state(units), self.training_state_["seed"]
         rng = make_generator(self.random_state)
         seed = int(rng.integers(2**31))
-        rbm = training.initial_rbm(mean, self.n_components, units, rng)
-        state = training.start(rbm, mean, self._settings(rbm, mean), rng)
+        rbm = training.initial_rbm(
+            statistics, self.n_components, units, rng, self.weight_scale
+        )
+        settings = self._settings(rbm, statistics.mean)
+        state = training.start(rbm, statistics.mean, settings, rng)
         return rows, state, seed
 
     def _settings(self, rbm, data_mean):

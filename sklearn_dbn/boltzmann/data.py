@@ -6,6 +6,8 @@ the trainer's workspace. Zero-weight rows are left out before anything else, so
 they have no influence.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy import sparse
 
@@ -21,6 +23,16 @@ def slices(n_rows, size):
     """Consecutive slices of at most ``size`` rows that cover ``n_rows``."""
     for start in range(0, n_rows, size):
         yield slice(start, min(start + size, n_rows))
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Mean, minimum and maximum of each column, and the sum of their variances."""
+
+    mean: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    total_variance: float
 
 
 class Rows:
@@ -67,19 +79,20 @@ class Rows:
         return out
 
     def statistics(self):
-        """Weighted mean, minimum and maximum of each column, block by block."""
-        total = np.zeros(self.n_columns)
+        """:class:`Statistics` of the weighted rows, accumulated block by block."""
+        total, power = np.zeros(self.n_columns), 0.0
         low, high = np.full((2, self.n_columns), np.inf) * [[1], [-1]]
         for part in slices(len(self), block_size(self.n_columns, self.dtype.itemsize)):
             which = np.arange(part.start, part.stop)
             rows = self.take(which)
             np.minimum(low, rows.min(axis=0), out=low)
             np.maximum(high, rows.max(axis=0), out=high)
-            if self.weights is None:
-                total += rows.sum(axis=0, dtype=np.float64)
-            else:
-                total += np.dot(self.weights[which].astype(np.float64), rows)
-        return (total / len(self)).astype(self.dtype), low, high
+            weights = np.ones(len(rows)) if self.weights is None else self.weights[which]
+            total += np.dot(weights.astype(np.float64), rows)
+            power += np.dot(weights, np.einsum("ij,ij->i", rows, rows, dtype=np.float64))
+        mean = total / len(self)
+        spread = max(0.0, power / len(self) - np.dot(mean, mean))
+        return Statistics(mean.astype(self.dtype), low, high, float(spread))
 
     def as_single_batch(self, counts=None):
         """Repeat row ``i`` ``counts[i]`` times, sort, and forget the weights.

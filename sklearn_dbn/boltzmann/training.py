@@ -19,7 +19,6 @@ from sklearn_dbn.boltzmann import updates
 from sklearn_dbn.boltzmann.rbm import RBM
 from sklearn_dbn.boltzmann.units import Bernoulli
 
-WEIGHT_SCALE = 0.01
 OFFSET_RATE = 0.05
 
 
@@ -58,17 +57,19 @@ class State:
     epoch: int = 0
 
 
-def initial_rbm(data_mean, n_hidden, visible, rng, scale=WEIGHT_SCALE):
-    """Small random weights, visible biases that give the data's mean, hidden zero.
+def initial_rbm(statistics, n_hidden, visible, rng, scale):
+    """Random weights that give hidden fields a spread of ``scale`` over the data.
 
-    Hinton (2010), "A practical guide to training restricted Boltzmann
-    machines", section 8.
+    Visible biases give the data's mean (Hinton 2010, "A practical guide to
+    training restricted Boltzmann machines", section 8); hidden biases make the
+    field zero there, so that every unit starts undecided. Data that hardly vary
+    (total variance below 1) count as having total variance 1.
     """
-    dtype = data_mean.dtype
-    weights = rng.standard_normal((len(data_mean), n_hidden), dtype=dtype)
-    weights *= dtype.type(scale)
-    bias = visible.field_of_mean(data_mean).astype(dtype)
-    return RBM(weights, bias, np.zeros(n_hidden, dtype), visible, Bernoulli())
+    mean, dtype = statistics.mean, statistics.mean.dtype
+    weights = rng.standard_normal((len(mean), n_hidden), dtype=dtype)
+    weights *= dtype.type(scale / max(1.0, statistics.total_variance) ** 0.5)
+    bias = visible.field_of_mean(mean).astype(dtype)
+    return RBM(weights, bias, -np.dot(mean, weights), visible, Bernoulli())
 
 
 def start(rbm, data_mean, settings, rng):
@@ -97,7 +98,7 @@ class Workspace:
         dtype = rbm.weights.dtype
         n_data = min(settings.batch_size, n_rows)
         n_model = settings.sampler.n_rows(n_data)
-        n_stack = n_data + n_model
+        n_stack = n_data + n_model + 2
         return cls(
             np.empty((n_stack, rbm.n_visible), dtype),
             np.empty((n_stack, rbm.n_hidden), dtype),
@@ -146,8 +147,9 @@ def learn(state, rows, batch, settings, rates, work):
     learning_rate, momentum, n_steps = rates
     n_data = len(batch)
     n_model = settings.sampler.n_rows(n_data)
-    v, h = work.visible[: n_model + n_data], work.hidden[: n_model + n_data]
-    v_data, h_data = v[n_model:], h[n_model:]
+    n_rows = n_model + n_data
+    v, h = work.visible[: n_rows + 2], work.hidden[: n_rows + 2]
+    v_data, h_data = v[n_model:n_rows], h[n_model:n_rows]
 
     rows.take(batch, out=v_data)
     if settings.draw_visible:
@@ -158,18 +160,18 @@ def learn(state, rows, batch, settings, rates, work):
         rbm, state.chains, h_data, v[:n_model], h[:n_model], scratch, rng, n_steps
     )
 
-    signed = work.signed[: n_model + n_data]
+    signed = work.signed[:n_rows]
     signed[:n_model] = -learning_rate / n_model
     signed[n_model:] = learning_rate / n_data
     if rows.weights is not None:
         weigh(signed, rows.weights[batch], settings.sampler.paired)
-    offsets = None
     if settings.centering:
-        offsets = state.offsets
-        offsets.slide(h_data.mean(axis=0), v.dtype.type(OFFSET_RATE))
-    steps = updates.gradient(v, h, signed, work.steps, offsets)
-    updates.decay(steps[0], rbm.weights, learning_rate * settings.weight_decay)
-    updates.move(rbm.parameters, state.velocity, steps, momentum)
+        state.offsets.slide(h_data.mean(axis=0), OFFSET_RATE)
+        updates.centred_gradient(v, h, signed, work.steps, state.offsets)
+    else:
+        updates.gradient(v[:n_rows], h[:n_rows], signed, work.steps)
+    updates.shrink(rbm.weights, learning_rate * settings.weight_decay, momentum)
+    updates.move(rbm.parameters, state.velocity, work.steps, momentum)
     require_finite(state)
 
 

@@ -38,50 +38,60 @@ class Offsets:
 
     def slide(self, hidden_mean, rate):
         """Move the hidden offset towards the mean of a batch."""
-        self.hidden += rate * (hidden_mean - self.hidden)
+        self.hidden *= 1 - rate
+        self.hidden += rate * hidden_mean
 
 
-def gradient(v, h, coefficients, out, offsets=None):
-    """Signed sums of statistics into ``out = (dW, db, dc)``; spoils ``v`` and ``h``.
+def gradient(v, h, signed, out):
+    """Signed sums of statistics into ``out = (dW, db, dc)``; spoils ``h``.
 
     Parameters
     ----------
     v, h : ndarray of shape (n_rows, n_visible) and (n_rows, n_hidden)
         Rows of both phases.
-    coefficients : ndarray of shape (n_rows,)
+    signed : ndarray of shape (n_rows,)
         The signed weight of each row, the learning rate included.
     out : tuple of three ndarrays
-        Where the step in weights, visible bias and hidden bias goes.
-    offsets : Offsets or None
-        Centering, or the plain gradient.
+        Where the steps in weights, visible bias and hidden bias go.
     """
     weights, visible_bias, hidden_bias = out
-    if offsets is not None:
-        v -= offsets.visible
-        h -= offsets.hidden
-    np.dot(coefficients, v, out=visible_bias)
-    np.dot(coefficients, h, out=hidden_bias)
-    h *= coefficients[:, None]
+    np.dot(signed, v, out=visible_bias)
+    h *= signed[:, None]
+    np.sum(h, axis=0, out=hidden_bias)
     np.dot(v.T, h, out=weights)
-    if offsets is not None:
-        visible_bias -= np.dot(weights, offsets.hidden)
-        hidden_bias -= np.dot(offsets.visible, weights)
     return out
 
 
-def decay(step, weights, amount):
-    """Subtract ``amount * weights`` from the step in the weights."""
-    if amount:
-        step -= amount * weights
+def centred_gradient(v, h, signed, out, offsets):
+    """As :func:`gradient`, centred; the last two rows of ``v`` and ``h`` are spare.
+
+    The coefficients of the two phases cancel, so that ``(v - mu)ᵀ(h - lam)``
+    differs from ``vᵀh`` by two outer products. They ride along in the one
+    matrix product as the spare rows, which costs less than subtracting the
+    offsets from all the others.
+    """
+    weights, visible_bias, hidden_bias = out
+    np.dot(signed, v[:-2], out=visible_bias)
+    h[:-2] *= signed[:, None]
+    np.sum(h[:-2], axis=0, out=hidden_bias)
+    v[-2], v[-1] = visible_bias, offsets.visible
+    np.negative(offsets.hidden, out=h[-2])
+    np.negative(hidden_bias, out=h[-1])
+    np.dot(v.T, h, out=weights)
+    visible_bias -= np.dot(weights, offsets.hidden)
+    hidden_bias -= np.dot(offsets.visible, weights)
+    return out
+
+
+def shrink(weights, rate, momentum):
+    """Weight decay: the step ``-rate * weights`` as momentum repeats it, at once."""
+    if rate:
+        weights *= 1 - rate / (1 - momentum)
 
 
 def move(parameters, velocity, steps, momentum):
     """Heavy-ball momentum: ``velocity = momentum * velocity + step``, then move."""
     for parameter, speed, step in zip(parameters, velocity, steps, strict=True):
-        if momentum:
-            speed *= momentum
-            speed += step
-            parameter += speed
-        else:
-            speed[...] = step
-            parameter += step
+        speed *= momentum
+        speed += step
+        parameter += speed

@@ -1,0 +1,44 @@
+"""What the benchmark scripts share: the machine, timing in turn, data."""
+
+import os
+import platform
+import statistics
+import time
+from pathlib import Path
+
+import numpy as np
+
+import sklearn_dbn
+
+OUT = Path(__file__).parent / "out"
+
+
+def describe_machine():
+    """One line on where a figure comes from."""
+    with open("/proc/cpuinfo") as lines:
+        model = next((x.split(":")[1].strip() for x in lines if "model name" in x), "?")
+    return (
+        f"{model}, {os.cpu_count()} cores, Python {platform.python_version()}, "
+        f"numpy {np.__version__}, sklearn_dbn {sklearn_dbn.__version__}"
+    )
+
+
+def time_in_turn(contestants, n_rounds=5):
+    """Median seconds of each callable, the contestants taking turns in every round."""
+    seconds = {name: [] for name in contestants}
+    for run in contestants.values():
+        run()
+    for _ in range(n_rounds):
+        for name, run in contestants.items():
+            begin = time.perf_counter()
+            run()
+            seconds[name].append(time.perf_counter() - begin)
+    return {name: statistics.median(times) for name, times in seconds.items()}
+
+
+def print_ratios(title, seconds, reference):
+    """A table of medians, each beside its ratio to the reference."""
+    print(f"\n{title}")
+    for name, value in seconds.items():
+        ratio = value / seconds[reference]
+        print(f"  {name:<44}{value * 1e3:10.1f} ms   {ratio:6.2f} x")

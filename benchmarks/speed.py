@@ -1,0 +1,125 @@
+"""Speed of RBM training against bare matrix products, scikit-learn and PyTorch.
+
+    SKLEARN_DBN_DATA=path/to/mnist python benchmarks/speed.py
+
+Contestants take turns within one process; the figures that count are ratios.
+PyTorch takes part if it is installed. Nothing else should be running.
+"""
+
+import numpy as np
+from _common import describe_machine, print_ratios, time_in_turn
+from sklearn.datasets import load_digits
+from sklearn.neural_network import BernoulliRBM
+
+from sklearn_dbn import RBMTransformer
+from sklearn_dbn.datasets import load_mnist
+
+N_ROWS = 12_000
+
+
+def bare_products(X, n_hidden, batch_size):
+    """The five matrix products of a CD-1 or PCD-1 step and nothing else."""
+    n_visible = X.shape[1]
+    rng = np.random.default_rng(0)
+    weights = (0.01 * rng.standard_normal((n_visible, n_hidden))).astype(X.dtype)
+    v = (0.01 * rng.random((2 * batch_size, n_visible))).astype(X.dtype)
+    h = (0.01 * rng.random((2 * batch_size, n_hidden))).astype(X.dtype)
+    step = np.empty_like(weights)
+
+    def run():
+        for _ in range(0, len(X), batch_size):
+            np.dot(v[batch_size:], weights, out=h[batch_size:])
+            np.dot(h[:batch_size], weights.T, out=v[:batch_size])
+            np.dot(v[:batch_size], weights, out=h[:batch_size])
+            np.dot(v.T, h, out=step)
+
+    return run
+
+
+def torch_loop(X, n_hidden, batch_size, persistent):
+    """A straightforward hand-written PyTorch CPU epoch; None without PyTorch."""
+    try:
+        import torch
+    except ImportError:
+        return None
+    data = torch.from_numpy(X)
+    weights = 0.01 * torch.randn(X.shape[1], n_hidden)
+    b, c = torch.zeros(X.shape[1]), torch.zeros(n_hidden)
+    velocity = [torch.zeros_like(p) for p in (weights, b, c)]
+    chains = torch.bernoulli(torch.full((batch_size, n_hidden), 0.5))
+
+    def run():
+        nonlocal chains
+        order = torch.randperm(len(data))
+        for begin in range(0, len(data), batch_size):
+            v0 = data[order[begin : begin + batch_size]]
+            h0 = torch.sigmoid(v0 @ weights + c)
+            start = chains if persistent else torch.bernoulli(h0)
+            v1 = torch.bernoulli(torch.sigmoid(start @ weights.T + b))
+            h1 = torch.sigmoid(v1 @ weights + c)
+            if persistent:
+                chains = torch.bernoulli(h1)
+            steps = (
+                (v0.T @ h0 - v1.T @ h1) / batch_size - 2e-4 * weights,
+                (v0 - v1).mean(0),
+                (h0 - h1).mean(0),
+            )
+            for parameter, speed, step in zip(
+                (weights, b, c), velocity, steps, strict=True
+            ):
+                speed.mul_(0.5).add_(step, alpha=0.1)
+                parameter.add_(speed)
+
+    return run
+
+
+def one_epoch(X, **params):
+    """One epoch of RBMTransformer, set-up not counted."""
+    rbm = RBMTransformer(random_state=0, n_iter=1, warm_start=True, **params).fit(X)
+
+    def run():
+        rbm.set_params(n_iter=rbm.n_iter_ + 1).fit(X)
+
+    return run
+
+
+def bernoulli_rbm(X, **params):
+    rbm = BernoulliRBM(n_iter=1, random_state=0, **params)
+    return lambda: rbm.fit(X)
+
+
+def mnist(algorithm):
+    X = load_mnist()[0][:N_ROWS]
+    contestants = {
+        "bare matrix products": bare_products(X, 500, 100),
+        f"RBMTransformer, {algorithm}-1, batch 100": one_epoch(
+            X, n_components=500, algorithm=algorithm, batch_size=100
+        ),
+        "BernoulliRBM, float32, batch 100": bernoulli_rbm(
+            X, n_components=500, batch_size=100
+        ),
+        "BernoulliRBM, float64, batch 10 (default)": bernoulli_rbm(
+            X.astype(np.float64), n_components=500
+        ),
+        "PyTorch CPU, hand-written": torch_loop(X, 500, 100, algorithm == "pcd"),
+    }
+    contestants = {name: run for name, run in contestants.items() if run}
+    seconds = time_in_turn(contestants)
+    print_ratios(
+        f"MNIST, {N_ROWS} rows, 784-500, {algorithm}-1", seconds, "bare matrix products"
+    )
+
+
+def digits():
+    X = (load_digits().data / 16).astype(np.float32)
+    ours = one_epoch(X, n_components=100, batch_size=10)
+    theirs = bernoulli_rbm(X, n_components=100, batch_size=10)
+    seconds = time_in_turn({"RBMTransformer": ours, "BernoulliRBM": theirs})
+    print_ratios("digits, 1797 rows, 64-100, batch 10", seconds, "RBMTransformer")
+
+
+if __name__ == "__main__":
+    print(describe_machine())
+    mnist("cd")
+    mnist("pcd")
+    digits()
