@@ -434,7 +434,7 @@ class RBMTransformer(BoltzmannEstimator):
             data_mean_=state.offsets.visible.copy(),
             n_iter_=state.epoch,
             training_state_={
-                "velocity": [a.copy() for a in state.velocity],
+                "velocity": state.velocity.copy(),
                 "hidden_offset": state.offsets.hidden.copy(),
                 "tempered_chains": ladder[1:] if ladder.ndim == 3 else None,
                 "generator": state.rng.bit_generator.state,
@@ -445,13 +445,15 @@ class RBMTransformer(BoltzmannEstimator):
 
     def _resumed_state(self, units):
         """The training state that the fitted attributes describe."""
-        saved, rbm = self.training_state_, self._machine(units=units).copy()
-        rbm.weights = np.ascontiguousarray(rbm.weights)
+        saved = self.training_state_
+        parameters, rbm = training.on_one_vector(self._machine(units=units))
         rng = generator_from(saved["generator"])
         offsets = Offsets(self.data_mean_.copy(), saved["hidden_offset"].copy())
-        velocity = tuple(a.copy() for a in saved["velocity"])
+        velocity = saved["velocity"].copy()
         chains = self._resumed_chains(rbm, rng)
-        return training.State(rbm, velocity, offsets, chains, rng, self.n_iter_)
+        return training.State(
+            parameters, rbm, velocity, offsets, chains, rng, self.n_iter_
+        )
 
     def _resumed_chains(self, rbm, rng):
         """The chains as they stand, or new ones where the algorithm has changed."""
@@ -556,8 +558,8 @@ class RBMTransformer(BoltzmannEstimator):
         rng = make_generator(random_state)
 
         def step(machine, rows, out):
-            h = machine.hidden.draw(machine.hidden_mean(rows), rng)
-            machine.visible.draw(machine.visible_mean(h), rng, out=out)
+            h = machine.hidden.sample(machine.hidden_field(rows), rng)
+            machine.visible.sample(machine.visible_field(h), rng, out=out)
 
         return self._map(v, step, self.n_features_in_)
 
@@ -870,9 +872,9 @@ def _base(machine, data_mean):
 
 def _run_chains(machine, h, n_steps, rng):
     """Visible draws at the end of `n_steps` of Gibbs sampling from states `h`."""
-    mean_h = np.empty_like(h)
-    v, mean_v = (np.empty((len(h), machine.n_visible), h.dtype) for _ in range(2))
-    gibbs(machine, h, v, mean_v, mean_h, rng, n_steps)
+    field_h = np.empty_like(h)
+    v, field_v = (np.empty((len(h), machine.n_visible), h.dtype) for _ in range(2))
+    gibbs(machine, h, v, field_v, field_h, rng, n_steps)
     return v
 
 

@@ -53,6 +53,7 @@ class Rows:
         self.dtype = np.dtype(dtype)
         self.index = np.arange(X.shape[0])
         self.weights = None
+        self._plain = not sparse.issparse(X) and X.dtype == self.dtype
         if weights is not None:
             self.index = np.flatnonzero(weights)
             kept = np.asarray(weights, np.float64)[self.index]
@@ -70,12 +71,10 @@ class Rows:
         if out is None:
             out = np.empty((len(which), self.n_columns), self.dtype)
         chosen = self.index[which]
-        if sparse.issparse(self.X):
-            out[...] = self.X[chosen].toarray()
-        elif self.X.dtype == self.dtype:
-            np.take(self.X, chosen, axis=0, out=out, mode="clip")
-        else:
-            out[...] = self.X[chosen]
+        if self._plain:
+            return self.X.take(chosen, axis=0, out=out, mode="clip")
+        picked = self.X[chosen]
+        out[...] = picked.toarray() if sparse.issparse(picked) else picked
         return out
 
     def statistics(self):
@@ -87,9 +86,14 @@ class Rows:
             rows = self.take(which)
             np.minimum(low, rows.min(axis=0), out=low)
             np.maximum(high, rows.max(axis=0), out=high)
-            weights = np.ones(len(rows)) if self.weights is None else self.weights[which]
-            total += np.dot(weights.astype(np.float64), rows)
-            power += np.dot(weights, np.einsum("ij,ij->i", rows, rows, dtype=np.float64))
+            squares = np.einsum("ij,ij->i", rows, rows, dtype=np.float64)
+            if self.weights is None:
+                total += rows.sum(axis=0, dtype=np.float64)
+                power += squares.sum()
+            else:
+                weights = self.weights[which].astype(np.float64)
+                total += np.dot(weights, rows)
+                power += np.dot(weights, squares)
         mean = total / len(self)
         spread = max(0.0, power / len(self) - np.dot(mean, mean))
         return Statistics(mean.astype(self.dtype), low, high, float(spread))

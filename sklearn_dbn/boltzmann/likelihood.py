@@ -103,7 +103,7 @@ def base_log_partition(rbm, base):
 
 def base_rows(rbm, base, n_rows, rng):
     """Exact samples of the base-rate model."""
-    return rbm.visible.draw(rbm.visible.mean(np.tile(base, (n_rows, 1))), rng)
+    return rbm.visible.sample(np.tile(base, (n_rows, 1)), rng)
 
 
 def anneal(rbm, base, betas, v, rng):
@@ -117,7 +117,7 @@ def anneal(rbm, base, betas, v, rng):
     log_weights = np.zeros(len(v))
     slope = rbm.visible_bias - base
     field, scaled = (np.empty((len(v), rbm.n_hidden), v.dtype) for _ in range(2))
-    mean = np.empty_like(v)
+    field_v = np.empty_like(v)
     betas = betas.astype(v.dtype)
     for now, following in pairwise(betas):
         machine = Tempered(rbm, base, dtype(following))
@@ -127,8 +127,8 @@ def anneal(rbm, base, betas, v, rng):
         gain -= softplus(np.multiply(field, now, out=field))
         log_weights += gain.sum(axis=1, dtype=np.float64)
         log_weights += (float(following) - float(now)) * np.dot(v, slope)
-        h = rbm.hidden.draw(rbm.hidden.mean(scaled, out=scaled), rng, out=field)
-        rbm.visible.draw(machine.visible_mean(h, out=mean), rng, out=v)
+        h = rbm.hidden.sample(scaled, rng, out=field)
+        rbm.visible.sample(machine.visible_field(h, out=field_v), rng, out=v)
     return log_weights
 
 

@@ -124,17 +124,15 @@ class Tempered:
         return self.visible.mean(out, out=out)
 
 
-def gibbs(machine, h, v, mean_v, mean_h, rng, n_steps):
-    """``n_steps`` of ``h -> v -> h`` from the states ``h``, written in place.
+def gibbs(machine, h, v, field_v, field_h, rng, n_steps):
+    """``n_steps`` of ``h -> v``, hidden units drawn anew in between.
 
-    On return ``v`` is the last visible draw and ``mean_h`` the hidden means
-    given it, not yet drawn; ``h`` and ``mean_v`` are spoilt.
+    On return ``v`` is the last visible draw; ``h`` and both fields are spoilt.
     """
     for step in range(n_steps):
         if step:
-            machine.hidden.draw(mean_h, rng, out=h)
-        machine.visible.draw(machine.visible_mean(h, out=mean_v), rng, out=v)
-        machine.hidden_mean(v, out=mean_h)
+            machine.hidden.sample(machine.hidden_field(v, out=field_h), rng, out=h)
+        machine.visible.sample(machine.visible_field(h, out=field_v), rng, out=v)
 
 
 def _clamped_start(machine, rows, start):

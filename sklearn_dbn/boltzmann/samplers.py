@@ -1,9 +1,10 @@
-"""The negative phase: where rows of the model's own distribution come from.
+"""Both phases of a batch: where rows of the model's own distribution come from.
 
-Every sampler says how many rows it makes (``n_rows``), makes its explicit state
-(``init``: an array of hidden states, or None), and with ``step`` moves the state
-by ``n_steps`` of Gibbs sampling and writes visible draws and hidden means into
-the arrays it is given.
+Every sampler says how many model rows it makes (``n_rows``), makes its explicit
+state (``init``: an array of hidden states, or None), and with ``step`` moves the
+state by ``n_steps`` of Gibbs sampling. ``step`` gets a stack of rows ``v`` whose
+last ones are the data; it draws the first ``n_model`` from the model and fills
+``h`` with the hidden means of all of them.
 
 * :class:`ContrastiveDivergence` starts anew at the data each time (Hinton 2002);
 * :class:`Persistent` keeps its chains (Younes 1999; Tieleman 2008);
@@ -21,9 +22,8 @@ from sklearn_dbn.boltzmann.rbm import Tempered, gibbs
 
 def draw_base(machine, base, n_rows, rng):
     """Visible rows of the base-rate model, hidden rows given them."""
-    mean = machine.visible.mean(np.tile(base, (n_rows, 1)))
-    v = machine.visible.draw(mean, rng)
-    return machine.hidden.draw(machine.hidden_mean(v), rng)
+    v = machine.visible.sample(np.tile(base, (n_rows, 1)), rng)
+    return machine.hidden.sample(machine.hidden_field(v), rng)
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,13 @@ class ContrastiveDivergence:
     def init(self, rbm, base, rng):
         return None
 
-    def step(self, rbm, state, hidden_data, v, h, scratch, rng, n_steps):
-        """One negative phase; ``hidden_data`` are the positive hidden means."""
-        mean_v, drawn = scratch
-        rbm.hidden.draw(hidden_data, rng, out=drawn)
-        gibbs(rbm, drawn, v, mean_v, h, rng, n_steps)
+    def step(self, rbm, state, v, h, n_model, scratch, rng, n_steps):
+        """Both phases; the data's hidden means come first, to be drawn from."""
+        field_v, drawn = scratch
+        rbm.hidden_mean(v[n_model:], out=h[n_model:])
+        rbm.hidden.draw(h[n_model:], rng, out=drawn)
+        gibbs(rbm, drawn, v[:n_model], field_v, h[:n_model], rng, n_steps)
+        rbm.hidden_mean(v[:n_model], out=h[:n_model])
 
 
 @dataclass(frozen=True)
@@ -58,10 +60,11 @@ class Persistent:
     def init(self, rbm, base, rng):
         return draw_base(rbm, base, self.n_chains, rng)
 
-    def step(self, rbm, state, hidden_data, v, h, scratch, rng, n_steps):
-        """One negative phase; ``state`` are the chains, moved in place."""
-        gibbs(rbm, state, v, scratch[0], h, rng, n_steps)
-        rbm.hidden.draw(h, rng, out=state)
+    def step(self, rbm, state, v, h, n_model, scratch, rng, n_steps):
+        """Both phases; one product serves the hidden means of all rows."""
+        gibbs(rbm, state, v[:n_model], scratch[0], h[:n_model], rng, n_steps)
+        rbm.hidden_mean(v, out=h)
+        rbm.hidden.draw(h[:n_model], rng, out=state)
 
 
 @dataclass(frozen=True)
@@ -88,20 +91,19 @@ class ParallelTempering:
             len(self.betas), self.n_chains, -1
         )
 
-    def step(self, rbm, state, hidden_data, v, h, scratch, rng, n_steps):
-        """One negative phase; ``state`` is ``(n_betas, n_chains, n_hidden)``."""
+    def step(self, rbm, state, v, h, n_model, scratch, rng, n_steps):
+        """Both phases; ``state`` is ``(n_betas, n_chains, n_hidden)``."""
         ladder = state.reshape(-1, state.shape[-1])
         betas = np.repeat(np.asarray(self.betas, v.dtype), self.n_chains)[:, None]
         machine = Tempered(rbm, self.base, betas)
         rows = np.empty((len(ladder), v.shape[-1]), v.dtype)
-        mean_v, mean_h = np.empty_like(rows), np.empty_like(ladder)
-        gibbs(machine, ladder, rows, mean_v, mean_h, rng, n_steps)
-        rows = rows.reshape(len(self.betas), self.n_chains, -1)
-        self.swap(rbm, rows, rng)
-        machine.hidden_mean(rows.reshape(mean_v.shape), out=mean_h)
-        rbm.hidden.draw(mean_h, rng, out=ladder)
-        v[...] = rows[0]
-        h[...] = mean_h[: self.n_chains]
+        field_v, field_h = np.empty_like(rows), np.empty_like(ladder)
+        gibbs(machine, ladder, rows, field_v, field_h, rng, n_steps)
+        rungs = rows.reshape(len(self.betas), self.n_chains, -1)
+        self.swap(rbm, rungs, rng)
+        rbm.hidden.sample(machine.hidden_field(rows, out=field_h), rng, out=ladder)
+        v[:n_model] = rungs[0]
+        rbm.hidden_mean(v, out=h)
 
     def swap(self, rbm, rows, rng):
         """Swap visible rows between neighbouring rungs, in place."""

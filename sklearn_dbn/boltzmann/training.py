@@ -11,6 +11,7 @@ Positive and negative phases are normalised apart: a batch of ``n`` rows with
 right for a short last batch and for any number of chains.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,8 +19,6 @@ import numpy as np
 from sklearn_dbn.boltzmann import updates
 from sklearn_dbn.boltzmann.rbm import RBM
 from sklearn_dbn.boltzmann.units import Bernoulli
-
-OFFSET_RATE = 0.05
 
 
 class Diverged(ArithmeticError):
@@ -47,10 +46,15 @@ class Settings:
 
 @dataclass
 class State:
-    """Everything that training goes on from; every array is the state's own."""
+    """Everything that training goes on from; every array is the state's own.
 
+    All parameters lie in one vector, ``parameters``, of which the arrays of
+    ``rbm`` are views, so that an update is one sweep.
+    """
+
+    parameters: np.ndarray
     rbm: RBM
-    velocity: tuple
+    velocity: np.ndarray
     offsets: updates.Offsets
     chains: object
     rng: np.random.Generator
@@ -74,38 +78,74 @@ def initial_rbm(statistics, n_hidden, visible, rng, scale):
 
 def start(rbm, data_mean, settings, rng):
     """The state before the first epoch."""
-    velocity = tuple(np.zeros_like(a) for a in rbm.parameters)
+    parameters, rbm = on_one_vector(rbm)
     hidden = rbm.hidden_mean(data_mean)
     offsets = updates.Offsets(data_mean.copy(), hidden)
     base = rbm.visible.field_of_mean(data_mean).astype(data_mean.dtype)
     chains = settings.sampler.init(rbm, base, rng)
-    return State(rbm, velocity, offsets, chains, rng)
+    return State(parameters, rbm, np.zeros_like(parameters), offsets, chains, rng)
+
+
+def on_one_vector(rbm):
+    """The parameters as one vector, and an RBM whose arrays are views of it."""
+    vector = np.concatenate([a.ravel() for a in rbm.parameters])
+    return vector, RBM(*views(vector, rbm), rbm.visible, rbm.hidden)
+
+
+def views(vector, rbm):
+    """Weights, visible bias and hidden bias of an RBM as views of a vector."""
+    n_weights = rbm.weights.size
+    return (
+        vector[:n_weights].reshape(rbm.weights.shape),
+        vector[n_weights : n_weights + rbm.n_visible],
+        vector[n_weights + rbm.n_visible :],
+    )
 
 
 @dataclass
 class Workspace:
-    """Arrays that the minibatch step works in; nobody else sees them."""
+    """Arrays that the minibatch step works in; nobody else sees them.
 
-    visible: np.ndarray
-    hidden: np.ndarray
-    scratch_visible: np.ndarray
-    scratch_hidden: np.ndarray
+    A stack holds model rows first, then data rows, then two spare rows that
+    :func:`~sklearn_dbn.boltzmann.updates.centred_gradient` uses.
+    """
+
+    stack: tuple
+    v: np.ndarray
+    h: np.ndarray
+    scratch: tuple
+    shares: np.ndarray
     signed: np.ndarray
+    offset_rates: np.ndarray
+    n_model: int
+    step: np.ndarray
     steps: tuple
 
     @classmethod
-    def of(cls, rbm, settings, n_rows):
+    def of(cls, rbm, settings, n_data):
         dtype = rbm.weights.dtype
-        n_data = min(settings.batch_size, n_rows)
         n_model = settings.sampler.n_rows(n_data)
-        n_stack = n_data + n_model + 2
+        stack = [
+            np.empty((n_model + n_data + 2, n), dtype)
+            for n in (rbm.n_visible, rbm.n_hidden)
+        ]
+        shares = np.repeat(
+            np.array([-1 / n_model, 1 / n_data], dtype), (n_model, n_data)
+        )
+        step = np.empty(sum(a.size for a in rbm.parameters), dtype)
         return cls(
-            np.empty((n_stack, rbm.n_visible), dtype),
-            np.empty((n_stack, rbm.n_hidden), dtype),
-            np.empty((max(n_data, n_model), rbm.n_visible), dtype),
-            np.empty((n_model, rbm.n_hidden), dtype),
-            np.empty(n_stack, dtype),
-            tuple(np.empty_like(a) for a in rbm.parameters),
+            stack,
+            *(rows[:-2] for rows in stack),
+            (
+                np.empty((n_model, rbm.n_visible), dtype),
+                np.empty((n_model, rbm.n_hidden), dtype),
+            ),
+            shares,
+            shares.copy(),
+            np.full(n_data, updates.OFFSET_RATE / n_data, dtype),
+            n_model,
+            step,
+            views(step, rbm),
         )
 
 
@@ -117,16 +157,20 @@ def epochs(state, rows, settings):
     Diverged
         As soon as a batch has made a parameter infinite or NaN.
     """
-    work = Workspace.of(state.rbm, settings, len(rows))
+    size = min(settings.batch_size, len(rows))
+    sizes = {size, len(rows) % size or size}
+    spaces = {n_data: Workspace.of(state.rbm, settings, n_data) for n_data in sizes}
     while True:
         rates = (
             updates.at(settings.learning_rate, state.epoch),
             updates.at(settings.momentum, state.epoch),
             int(updates.at(settings.n_gibbs_steps, state.epoch)),
         )
+        for work in spaces.values():
+            np.multiply(work.shares, rates[0], out=work.signed)
         with np.errstate(over="ignore", invalid="ignore"):
             for batch in batches(rows, settings.batch_size, state.rng):
-                learn(state, rows, batch, settings, rates, work)
+                learn(state, rows, batch, settings, rates, spaces[len(batch)])
         require_finite(state, thorough=True)
         state.epoch += 1
         yield state
@@ -143,35 +187,22 @@ def batches(rows, batch_size, rng):
 
 def learn(state, rows, batch, settings, rates, work):
     """One update of the parameters from one batch."""
-    rbm, rng = state.rbm, state.rng
+    rbm, rng, n_model = state.rbm, state.rng, work.n_model
     learning_rate, momentum, n_steps = rates
-    n_data = len(batch)
-    n_model = settings.sampler.n_rows(n_data)
-    n_rows = n_model + n_data
-    v, h = work.visible[: n_rows + 2], work.hidden[: n_rows + 2]
-    v_data, h_data = v[n_model:n_rows], h[n_model:n_rows]
-
-    rows.take(batch, out=v_data)
+    v, h, signed = work.v, work.h, work.signed
+    v_data = rows.take(batch, out=v[n_model:])
     if settings.draw_visible:
         draw_data(rbm.visible, v_data, rng)
-    rbm.hidden_mean(v_data, out=h_data)
-    scratch = work.scratch_visible[:n_model], work.scratch_hidden[:n_model]
-    settings.sampler.step(
-        rbm, state.chains, h_data, v[:n_model], h[:n_model], scratch, rng, n_steps
-    )
-
-    signed = work.signed[:n_rows]
-    signed[:n_model] = -learning_rate / n_model
-    signed[n_model:] = learning_rate / n_data
+    settings.sampler.step(rbm, state.chains, v, h, n_model, work.scratch, rng, n_steps)
     if rows.weights is not None:
-        weigh(signed, rows.weights[batch], settings.sampler.paired)
+        signed = weigh(signed, rows.weights[batch], settings.sampler.paired)
     if settings.centering:
-        state.offsets.slide(h_data.mean(axis=0), OFFSET_RATE)
-        updates.centred_gradient(v, h, signed, work.steps, state.offsets)
+        state.offsets.slide(work.offset_rates, h[n_model:])
+        updates.centred_gradient(*work.stack, signed, work.steps, state.offsets)
     else:
-        updates.gradient(v[:n_rows], h[:n_rows], signed, work.steps)
+        updates.gradient(v, h, signed, work.steps)
     updates.shrink(rbm.weights, learning_rate * settings.weight_decay, momentum)
-    updates.move(rbm.parameters, state.velocity, work.steps, momentum)
+    updates.move(state.parameters, state.velocity, work.step, momentum)
     require_finite(state)
 
 
@@ -189,14 +220,21 @@ def weigh(signed, weights, paired):
     share takes a larger step in both phases. Paired model rows inherit the
     weight of the data row that they started from.
     """
-    signed[-len(weights) :] *= weights
-    signed[: -len(weights)] *= weights if paired else weights.mean()
+    n_model = len(signed) - len(weights)
+    model = weights if paired else np.full(n_model, weights.mean())
+    return signed * np.concatenate([model, weights], dtype=signed.dtype)
 
 
 def require_finite(state, thorough=False):
-    """Raise :class:`Diverged` if a bias (or, thoroughly, a weight) is not finite."""
+    """Raise :class:`Diverged` if a parameter is not finite.
+
+    Whatever goes wrong shows in the hidden biases with the next update, so
+    these are looked at first.
+    """
+    bias = state.rbm.hidden_bias
+    if not thorough and math.isfinite(np.dot(bias, bias)):
+        return
     names = ("weights", "visible bias", "hidden bias")
     for name, parameter in zip(names, state.rbm.parameters, strict=True):
-        if (thorough or parameter.ndim == 1) and not np.isfinite(parameter.sum()):
-            if not np.isfinite(parameter).all():
-                raise Diverged(name, state.epoch + 1)
+        if not np.isfinite(parameter).all():
+            raise Diverged(name, state.epoch + 1)

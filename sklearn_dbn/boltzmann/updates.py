@@ -22,6 +22,9 @@ from dataclasses import dataclass
 import numpy as np
 
 
+OFFSET_RATE = 0.05
+
+
 def at(schedule, epoch):
     """The value of a schedule at an epoch: a number, or the last reached of many."""
     if np.ndim(schedule) == 0:
@@ -36,10 +39,13 @@ class Offsets:
     visible: np.ndarray
     hidden: np.ndarray
 
-    def slide(self, hidden_mean, rate):
-        """Move the hidden offset towards the mean of a batch."""
-        self.hidden *= 1 - rate
-        self.hidden += rate * hidden_mean
+    def slide(self, rates, h):
+        """Move the hidden offset towards the rows ``h``, at a small rate each.
+
+        Any offset gives an unbiased gradient, so weights of rows do not matter.
+        """
+        self.hidden *= 1 - OFFSET_RATE
+        self.hidden += np.dot(rates, h)
 
 
 def gradient(v, h, signed, out):
@@ -56,8 +62,8 @@ def gradient(v, h, signed, out):
     """
     weights, visible_bias, hidden_bias = out
     np.dot(signed, v, out=visible_bias)
+    np.dot(signed, h, out=hidden_bias)
     h *= signed[:, None]
-    np.sum(h, axis=0, out=hidden_bias)
     np.dot(v.T, h, out=weights)
     return out
 
@@ -72,8 +78,9 @@ def centred_gradient(v, h, signed, out, offsets):
     """
     weights, visible_bias, hidden_bias = out
     np.dot(signed, v[:-2], out=visible_bias)
-    h[:-2] *= signed[:, None]
-    np.sum(h[:-2], axis=0, out=hidden_bias)
+    rows = h[:-2]
+    np.dot(signed, rows, out=hidden_bias)
+    rows *= signed[:, None]
     v[-2], v[-1] = visible_bias, offsets.visible
     np.negative(offsets.hidden, out=h[-2])
     np.negative(hidden_bias, out=h[-1])
@@ -89,9 +96,8 @@ def shrink(weights, rate, momentum):
         weights *= 1 - rate / (1 - momentum)
 
 
-def move(parameters, velocity, steps, momentum):
+def move(parameters, velocity, step, momentum):
     """Heavy-ball momentum: ``velocity = momentum * velocity + step``, then move."""
-    for parameter, speed, step in zip(parameters, velocity, steps, strict=True):
-        speed *= momentum
-        speed += step
-        parameter += speed
+    velocity *= momentum
+    velocity += step
+    parameters += velocity

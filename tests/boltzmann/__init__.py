@@ -1,0 +1,74 @@
+"""Cases that the tests of the engine share: layers, machines, tolerances."""
+
+import functools
+
+import numpy as np
+import pytest
+
+from sklearn_dbn.boltzmann.rbm import RBM
+from sklearn_dbn.boltzmann.units import Bernoulli, Gaussian, Joint, Softmax
+from tests import reference
+
+FAMILIES = {"bernoulli": Bernoulli(), "gaussian": Gaussian(), "softmax": Softmax()}
+
+LAYERS = {
+    "bernoulli": (("bernoulli", 4),),
+    "softmax": (("softmax", 4),),
+    "joint": (("bernoulli", 2), ("softmax", 3)),
+    "gaussian": (("gaussian", 2),),
+    "mixed": (("gaussian", 1), ("bernoulli", 2), ("softmax", 2)),
+}
+DISCRETE = {name: LAYERS[name] for name in ("bernoulli", "softmax", "joint")}
+
+every_layer = pytest.mark.parametrize("blocks", LAYERS.values(), ids=LAYERS)
+discrete_layers = pytest.mark.parametrize("blocks", DISCRETE.values(), ids=DISCRETE)
+every_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+
+
+def units_of(blocks):
+    """The engine's family of units for ``(kind, size)`` blocks."""
+    if len(blocks) == 1:
+        return FAMILIES[blocks[0][0]]
+    return Joint(tuple((FAMILIES[kind], size) for kind, size in blocks))
+
+
+def random_machine(blocks, n_hidden=2, scale=0.8, seed=0):
+    """An oracle's machine whose parameters are float32 numbers."""
+    rng = np.random.default_rng(seed)
+    n_visible = sum(size for _, size in blocks)
+    shapes = (n_visible, n_hidden), n_visible, n_hidden
+    drawn = [scale * rng.standard_normal(shape, dtype=np.float32) for shape in shapes]
+    return reference.Machine(*(a.astype(np.float64) for a in drawn), blocks)
+
+
+def engine_rbm(machine, dtype=np.float64):
+    """The engine's machine with the parameters of an oracle's."""
+    arrays = (a.astype(dtype) for a in machine.parameters)
+    return RBM(*arrays, units_of(machine.blocks), Bernoulli())
+
+
+@functools.cache
+def random_table(blocks, n_hidden=2, scale=0.8, seed=0, beta=1.0):
+    """The table of :func:`random_machine`, tempered towards :func:`base_of`."""
+    machine = random_machine(blocks, n_hidden, scale, seed)
+    return reference.table(machine, beta, base_of(blocks))
+
+
+def base_of(blocks):
+    """Visible biases of a base-rate model, float32 numbers."""
+    n_visible = sum(size for _, size in blocks)
+    return np.linspace(-0.75, 0.5, n_visible).astype(np.float32).astype(np.float64)
+
+
+def some_states(blocks, n_rows=40, seed=0):
+    """Visible and hidden rows (of two units) that the machines may be in."""
+    v, h = random_table(blocks).draw(n_rows, np.random.default_rng(seed))
+    return v, h
+
+
+def assert_rounding(found, expected, n_roundings=100):
+    """Equal up to ``n_roundings`` roundings of the largest number, or of 1."""
+    found = np.asarray(found)
+    size = max(1.0, float(np.abs(expected).max(initial=0)))
+    error = n_roundings * np.finfo(found.dtype).eps * size
+    np.testing.assert_allclose(found, expected, rtol=0, atol=error)

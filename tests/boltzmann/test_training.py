@@ -1,0 +1,458 @@
+"""Training: one update by hand, epochs that can be repeated, resumed and refused."""
+
+import pickle
+from dataclasses import replace
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from sklearn_dbn.boltzmann import training
+from sklearn_dbn.boltzmann.data import Rows, Statistics
+from sklearn_dbn.boltzmann.samplers import (
+    ContrastiveDivergence,
+    ParallelTempering,
+    Persistent,
+)
+from sklearn_dbn.boltzmann.training import (
+    Diverged,
+    Settings,
+    draw_data,
+    epochs,
+    initial_rbm,
+    start,
+)
+from sklearn_dbn.boltzmann.updates import OFFSET_RATE
+from tests import reference
+from tests.boltzmann import (
+    LAYERS,
+    assert_rounding,
+    base_of,
+    engine_rbm,
+    every_dtype,
+    every_layer,
+    random_machine,
+    random_table,
+    some_states,
+    units_of,
+)
+
+SAMPLERS = {
+    "contrastive divergence": lambda base: ContrastiveDivergence(),
+    "persistent": lambda base: Persistent(7),
+    "parallel tempering": lambda base: ParallelTempering((1.0, 0.5, 0.0), 7, base),
+}
+every_sampler = pytest.mark.parametrize("make", SAMPLERS.values(), ids=SAMPLERS)
+
+
+class FixedSampler:
+    """A negative phase that is always the same rows."""
+
+    def __init__(self, v, paired=False):
+        self.v, self.paired = v, paired
+
+    def n_rows(self, n_data):
+        return n_data if self.paired else len(self.v)
+
+    def init(self, rbm, base, rng):
+        return None
+
+    def step(self, rbm, state, v, h, n_model, scratch, rng, n_steps):
+        assert [len(a) for a in scratch] == [n_model, n_model]
+        v[:n_model] = self.v[:n_model]
+        h[...] = rbm.hidden_mean(v)
+
+
+def trained(blocks, make, n_epochs, seed=0, dtype=np.float64, n_rows=23, **settings):
+    """The state after some epochs over rows whose last batch is short."""
+    state, steps = training_run(blocks, make, seed, dtype, n_rows, **settings)
+    for _ in islice(steps, n_epochs):
+        pass
+    return state
+
+
+def rows_and_settings(blocks, make, dtype=np.float64, n_rows=23, **settings):
+    rows = Rows(some_states(blocks, n_rows)[0].astype(dtype), dtype)
+    sampler = make(base_of(blocks).astype(dtype))
+    return rows, Settings(**{"sampler": sampler, "batch_size": 5, **settings})
+
+
+def training_run(blocks, make, seed=0, dtype=np.float64, n_rows=23, **settings):
+    """A fresh state and the generator of its epochs."""
+    rows, settings = rows_and_settings(blocks, make, dtype, n_rows, **settings)
+    rng, statistics = np.random.default_rng(seed), rows.statistics()
+    rbm = initial_rbm(statistics, 2, units_of(blocks), rng, 1.0)
+    state = start(rbm, statistics.mean, settings, rng)
+    return state, epochs(state, rows, settings)
+
+
+def arrays(state):
+    """Every array that training goes on from."""
+    chains = [] if state.chains is None else [state.chains]
+    offsets = [state.offsets.visible, state.offsets.hidden]
+    return [*state.rbm.parameters, state.parameters, state.velocity, *offsets, *chains]
+
+
+def assert_same(one, other):
+    for a, b in zip(arrays(one), arrays(other), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert one.rng.bit_generator.state == other.rng.bit_generator.state
+    assert one.epoch == other.epoch
+
+
+# --- updates by hand ----------------------------------------------------------
+
+RATE, MOMENTUM, DECAY = 0.1, 0.5, 0.01
+
+
+def hidden_means(machine, rows):
+    return 1 / (1 + np.exp(-machine.hidden_bias - rows @ machine.weights))
+
+
+def slope_by_hand(machine, phases, mu, lam):
+    """Mean over data less mean over model, in loops; ``phases`` of (rows, weights)."""
+    weights, visible, hidden = (np.zeros_like(a) for a in machine.parameters)
+    for sign, (rows, row_weights) in zip((1, -1), phases, strict=True):
+        means = hidden_means(machine, rows)
+        for v, h, weight in zip(rows, means, row_weights, strict=True):
+            share = sign * weight / len(rows)
+            weights += share * np.outer(v - mu, h - lam)
+            visible += share * v
+            hidden += share * h
+    return weights, visible - weights @ lam, hidden - mu @ weights
+
+
+def update_by_hand(machine, velocity, phases, mu, lam):
+    """The machine and its velocity after a step with momentum and weight decay."""
+    slope = slope_by_hand(machine, phases, mu, lam)
+    velocity = [MOMENTUM * a + RATE * b for a, b in zip(velocity, slope, strict=True)]
+    weights, *biases = machine.parameters
+    weights = weights * (1 - RATE * DECAY / (1 - MOMENTUM))
+    moved = [a + b for a, b in zip((weights, *biases), velocity, strict=True)]
+    return machine.moved(*moved), velocity
+
+
+def check_epoch(blocks, dtype, centering, weights=None, paired=False, batch_size=7):
+    """One epoch over nine rows, the model being always the same rows, by hand."""
+    machine = random_machine(blocks)
+    X, fixed = (some_states(blocks, n, seed=n)[0] for n in (9, 12))
+    sampler = FixedSampler(fixed.astype(dtype) if paired else fixed[:5], paired)
+    settings = Settings(
+        sampler,
+        learning_rate=RATE,
+        momentum=MOMENTUM,
+        weight_decay=DECAY,
+        centering=centering,
+        batch_size=batch_size,
+    )
+    rows, mean = Rows(X.astype(dtype), dtype, weights), X.mean(axis=0).astype(dtype)
+    rbm = engine_rbm(machine, dtype)
+    state = start(rbm, mean, settings, np.random.default_rng(0))
+    next(epochs(state, rows, settings))
+
+    weights = np.ones(len(X)) if weights is None else weights / weights.mean()
+    mu, lam = np.zeros(X.shape[1]), np.zeros(rbm.n_hidden)
+    if centering:
+        mu, lam = X.mean(axis=0), hidden_means(machine, X.mean(axis=0))
+    velocity = [np.zeros_like(a) for a in machine.parameters]
+    for batch in training.batches(rows, batch_size, np.random.default_rng(0)):
+        if centering:
+            lam = slid_offset(machine, X[batch], lam)
+        model = fixed[: len(batch) if paired else 5]
+        even = np.full(len(model), weights[batch].mean())
+        phases = (X[batch], weights[batch]), (model, weights[batch] if paired else even)
+        machine, velocity = update_by_hand(machine, velocity, phases, mu, lam)
+    for found, expected in zip(state.rbm.parameters, machine.parameters, strict=True):
+        assert found.dtype == dtype
+        assert_rounding(found, expected)
+    flat = np.concatenate([a.ravel() for a in velocity])
+    assert_rounding(state.velocity, flat)
+    assert_rounding(state.offsets.hidden, lam if centering else state.offsets.hidden)
+
+
+def slid_offset(machine, data, before):
+    mean = hidden_means(machine, data).mean(axis=0)
+    return before + OFFSET_RATE * (mean - before)
+
+
+every_centring = pytest.mark.parametrize("centering", [False, True])
+
+
+@every_layer
+@every_dtype
+@every_centring
+def test_updates_follow_the_formulas_with_a_short_last_batch(blocks, dtype, centering):
+    check_epoch(blocks, dtype, centering)
+
+
+@every_layer
+@every_centring
+def test_updates_follow_the_formulas_with_one_batch(blocks, centering):
+    check_epoch(blocks, np.float64, centering, batch_size=100)
+
+
+@every_dtype
+@every_centring
+@pytest.mark.parametrize("paired", [False, True])
+@pytest.mark.parametrize("batch_size", [7, 9])
+def test_weights_scale_data_and_model_rows(dtype, centering, paired, batch_size):
+    weights, blocks = np.linspace(0.5, 3, 9), LAYERS["joint"]
+    check_epoch(blocks, dtype, centering, weights, paired, batch_size)
+
+
+def test_offsets_of_centring_follow_the_hidden_means_slowly():
+    machine = random_machine(LAYERS["bernoulli"])
+    X = some_states(LAYERS["bernoulli"], n_rows=6)[0]
+    settings = Settings(FixedSampler(X[:2]), batch_size=6)
+    rows = Rows(X, np.float64)
+    state = start(
+        engine_rbm(machine), X.mean(axis=0), settings, np.random.default_rng(0)
+    )
+    assert_rounding(state.offsets.hidden, state.rbm.hidden_mean(X.mean(axis=0)))
+    expected = slid_offset(machine, X, state.offsets.hidden)
+    next(epochs(state, rows, settings))
+    assert_rounding(state.offsets.hidden, expected)
+    assert_rounding(state.offsets.visible, X.mean(axis=0))
+
+
+# --- the start ----------------------------------------------------------------
+
+
+def test_initial_fields_spread_by_the_scale_around_zero():
+    n_hidden, scale, rng = 4000, 1.5, np.random.default_rng(0)
+    X = rng.random((200, 12)) * np.linspace(1, 4, 12)
+    statistics = Rows(X, np.float64).statistics()
+    rbm = initial_rbm(statistics, n_hidden, units_of(LAYERS["gaussian"]), rng, scale)
+    fields = rbm.hidden_field(X)
+    assert_rounding(fields.mean(axis=0), np.zeros(n_hidden))
+    # The variance of one field is a quadratic form in Gaussian weights.
+    spread = np.linalg.eigvalsh(np.cov(X.T, bias=True))
+    relative = np.sqrt(2 * np.square(spread).sum() / n_hidden) / spread.sum()
+    assert abs(fields.var(axis=0).mean() / scale**2 - 1) <= 5 * relative
+
+
+def test_data_that_hardly_vary_count_as_of_variance_one():
+    mean = np.full(3, 0.5)
+    spreads = [
+        initial_rbm(
+            Statistics(mean, mean, mean, variance),
+            2,
+            units_of(LAYERS["bernoulli"]),
+            np.random.default_rng(0),
+            1.0,
+        ).weights
+        for variance in (0.0, 1e-9, 1.0)
+    ]
+    np.testing.assert_array_equal(spreads[0], spreads[2])
+    np.testing.assert_array_equal(spreads[1], spreads[2])
+
+
+@every_layer
+@every_dtype
+def test_initial_visible_bias_gives_the_mean_of_the_data(blocks, dtype):
+    table = random_table(blocks)
+    mean = table.visible_mean.astype(dtype)
+    statistics = Statistics(mean, mean, mean, 1.0)
+    rng = np.random.default_rng(0)
+    rbm = initial_rbm(statistics, 3, units_of(blocks), rng, 1.0)
+    assert all(a.dtype == dtype for a in rbm.parameters)
+    assert_rounding(rbm.visible.mean(rbm.visible_bias), mean)
+
+
+@every_dtype
+def test_parameters_are_views_of_one_vector(dtype):
+    rbm = engine_rbm(random_machine(LAYERS["joint"]), dtype)
+    vector, viewed = training.on_one_vector(rbm)
+    assert vector.dtype == dtype and vector.size == sum(a.size for a in rbm.parameters)
+    for a, b in zip(viewed.parameters, rbm.parameters, strict=True):
+        assert np.shares_memory(a, vector) and not np.shares_memory(b, vector)
+        np.testing.assert_array_equal(a, b)
+
+
+# --- epochs -------------------------------------------------------------------
+
+
+@every_layer
+@every_dtype
+@every_sampler
+def test_epochs_are_reproducible_bit_by_bit(blocks, dtype, make):
+    first, again, other = (trained(blocks, make, 3, seed, dtype) for seed in (1, 1, 2))
+    assert_same(first, again)
+    assert not np.array_equal(first.rbm.weights, other.rbm.weights)
+
+
+@every_layer
+@every_dtype
+@every_sampler
+def test_a_pickled_state_goes_on_as_if_nothing_had_happened(blocks, dtype, make):
+    settings = {"momentum": 0.5, "learning_rate": [0.1, 0.1, 0.05]}
+    whole = trained(blocks, make, 4, dtype=dtype, **settings)
+    half = trained(blocks, make, 2, dtype=dtype, **settings)
+    resumed = pickle.loads(pickle.dumps(half))
+    rows, settings = rows_and_settings(blocks, make, dtype, **settings)
+    for _ in islice(epochs(resumed, rows, settings), 2):
+        pass
+    assert_same(resumed, whole)
+
+
+@every_sampler
+@every_centring
+@pytest.mark.parametrize("n_rows", [1, 4, 5, 6, 11])
+def test_any_number_of_rows_fits_into_batches(make, centering, n_rows):
+    blocks = LAYERS["joint"]
+    state = trained(blocks, make, 3, n_rows=n_rows, centering=centering)
+    assert state.epoch == 3
+    assert all(np.isfinite(a).all() for a in arrays(state))
+
+
+@every_layer
+@every_dtype
+@every_sampler
+def test_training_keeps_the_dtype(blocks, dtype, make):
+    for array in arrays(trained(blocks, make, 1, dtype=dtype)):
+        assert array.dtype == dtype
+
+
+def test_schedules_give_one_value_per_epoch_and_keep_the_last():
+    state, steps = training_run(
+        LAYERS["bernoulli"], SAMPLERS["persistent"], learning_rate=[0.1, 0.0]
+    )
+    before = state.rbm.weights.copy()
+    next(steps)
+    moved = state.rbm.weights.copy()
+    assert not np.array_equal(moved, before)
+    for _ in islice(steps, 3):
+        np.testing.assert_array_equal(state.rbm.weights, moved)
+
+
+def test_every_pass_shuffles_and_meets_every_row_once():
+    rows, rng = Rows(np.zeros((11, 2)), float), np.random.default_rng(0)
+    passes = [list(training.batches(rows, 4, rng)) for _ in range(2)]
+    for batches in passes:
+        assert [len(batch) for batch in batches] == [4, 4, 3]
+        assert sorted(np.concatenate(batches)) == list(range(11))
+    assert not np.array_equal(passes[0][0], passes[1][0])
+
+
+def test_rows_that_fit_one_batch_keep_their_order():
+    rows = Rows(np.zeros((5, 2)), float)
+    (batch,) = training.batches(rows, 5, np.random.default_rng(0))
+    np.testing.assert_array_equal(batch, range(5))
+
+
+def exact_log_likelihood(state, X):
+    machine = reference.Machine(*state.rbm.parameters, LAYERS["bernoulli"])
+    return reference.mean_log_likelihood(machine, X)
+
+
+@every_sampler
+@every_centring
+def test_training_raises_the_exact_likelihood(make, centering):
+    X = np.repeat([[0, 0, 1, 1.0], [1, 1, 0, 0]], 10, axis=0)
+    settings = Settings(make(np.zeros(4)), centering=centering, batch_size=8)
+    rows, rng = Rows(X, np.float64), np.random.default_rng(0)
+    statistics = rows.statistics()
+    rbm = initial_rbm(statistics, 2, units_of(LAYERS["bernoulli"]), rng, 0.1)
+    state = start(rbm, statistics.mean, settings, rng)
+    before = exact_log_likelihood(state, X)
+    for _ in islice(epochs(state, rows, settings), 100):
+        pass
+    after = exact_log_likelihood(state, X)
+    # Independent units reach -4 bits, and no model more than -1 bit.
+    assert after > before + np.log(2)
+
+
+# --- grey levels --------------------------------------------------------------
+
+
+def test_draw_data_draws_bernoulli_columns_only():
+    blocks, n_rows = (("gaussian", 1), ("bernoulli", 2), ("softmax", 2)), 20_000
+    grey = np.array([0.3, 0.1, 0.7, 0.4, 0.6])
+    v = np.tile(grey, (n_rows, 1))
+    draw_data(units_of(blocks), v, np.random.default_rng(0))
+    other = [0, 3, 4]
+    np.testing.assert_array_equal(v[:, other], np.tile(grey[other], (n_rows, 1)))
+    drawn, mean = v[:, 1:3], grey[1:3]
+    assert np.isin(drawn, [0, 1]).all()
+    standard_error = np.sqrt(mean * (1 - mean) / n_rows)
+    assert np.all(np.abs(drawn.mean(axis=0) - mean) <= 5 * standard_error)
+
+
+@every_dtype
+def test_draw_data_leaves_zeros_and_ones_alone(dtype):
+    v = np.array(reference.layer_states(LAYERS["bernoulli"]), dtype)
+    before = v.copy()
+    draw_data(units_of(LAYERS["bernoulli"]), v, np.random.default_rng(0))
+    np.testing.assert_array_equal(v, before)
+
+
+class RecordingSampler(FixedSampler):
+    """Remembers the data that it is handed."""
+
+    def step(self, rbm, state, v, h, n_model, scratch, rng, n_steps):
+        self.data = v[n_model:].copy()
+        super().step(rbm, state, v, h, n_model, scratch, rng, n_steps)
+
+
+@pytest.mark.parametrize("draw_visible", [False, True])
+def test_grey_levels_are_drawn_only_on_request(draw_visible):
+    blocks, X = LAYERS["bernoulli"], np.full((6, 4), 0.5)
+    sampler = RecordingSampler(np.zeros((3, 4)))
+    settings = Settings(sampler, batch_size=6, draw_visible=draw_visible)
+    rbm, rng = engine_rbm(random_machine(blocks)), np.random.default_rng(0)
+    state = start(rbm, np.full(4, 0.5), settings, rng)
+    next(epochs(state, Rows(X, np.float64), settings))
+    assert np.isin(sampler.data, [0, 1]).all() == draw_visible
+    np.testing.assert_array_equal(X, 0.5)
+
+
+# --- divergence ---------------------------------------------------------------
+
+PARAMETERS = ("weights", "visible bias", "hidden bias")
+
+
+@every_dtype
+@every_sampler
+@every_centring
+@pytest.mark.parametrize("learning_rate", [1e12, 1e300])
+def test_a_huge_learning_rate_diverges_by_name(dtype, make, centering, learning_rate):
+    with pytest.raises(Diverged) as caught:
+        trained(
+            LAYERS["gaussian"],
+            make,
+            50,
+            dtype=dtype,
+            learning_rate=learning_rate,
+            centering=centering,
+        )
+    assert caught.value.parameter in PARAMETERS
+    assert caught.value.parameter in str(caught.value)
+    assert 1 <= caught.value.epoch <= 50
+    assert f"epoch {caught.value.epoch}" in str(caught.value)
+
+
+@pytest.mark.parametrize("which", range(3), ids=PARAMETERS)
+@pytest.mark.parametrize(
+    "values", [[np.nan], [np.inf], [np.inf, -np.inf]], ids=["NaN", "inf", "both infs"]
+)
+def test_each_parameter_that_leaves_the_finite_numbers_is_named(which, values):
+    state, steps = training_run(LAYERS["bernoulli"], SAMPLERS["persistent"])
+    next(steps)
+    state.rbm.parameters[which].flat[: len(values)] = values
+    with pytest.raises(Diverged) as caught:
+        training.require_finite(state, thorough=True)
+    assert (caught.value.parameter, caught.value.epoch) == (PARAMETERS[which], 2)
+
+
+def test_weights_alone_diverge_by_name():
+    settings = {"learning_rate": 1e200, "weight_decay": 1e200, "batch_size": 100}
+    with pytest.raises(Diverged) as caught:
+        trained(LAYERS["bernoulli"], SAMPLERS["persistent"], 1, **settings)
+    assert (caught.value.parameter, caught.value.epoch) == ("weights", 1)
+
+
+def test_large_but_finite_parameters_are_not_divergence():
+    state, _ = training_run(LAYERS["bernoulli"], SAMPLERS["persistent"])
+    largest = np.finfo(float).max
+    huge = replace(state.rbm, visible_bias=np.full(4, largest))
+    training.require_finite(replace(state, rbm=huge), thorough=True)

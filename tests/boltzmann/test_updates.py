@@ -1,0 +1,257 @@
+"""Steps: exact gradients against finite differences, momentum, decay, schedules."""
+
+import numpy as np
+import pytest
+
+from sklearn_dbn.boltzmann.updates import (
+    OFFSET_RATE,
+    Offsets,
+    at,
+    centred_gradient,
+    gradient,
+    move,
+    shrink,
+)
+from tests import reference
+from tests.boltzmann import (
+    assert_rounding,
+    every_dtype,
+    every_layer,
+    random_machine,
+    some_states,
+)
+
+# --- the gradient of the exact log-likelihood ---------------------------------
+
+
+def data_rows(blocks):
+    """Rows that are not what the machine itself would say."""
+    return some_states(blocks, n_rows=5, seed=3)[0]
+
+
+def exact_step(machine, rows, offsets=None):
+    """The step from both phases exactly: data, and all states of the model."""
+    table = reference.table(machine)
+    data_hidden = [hidden_given(machine, v) for v in rows.tolist()]
+    v = np.vstack([table.v, rows])
+    h = np.vstack([table.hidden_given_visible, data_hidden])
+    signed = np.append(-table.p_v, np.full(len(rows), 1 / len(rows)))
+    return step_of(v, h, signed, offsets)
+
+
+def step_of(v, h, signed, offsets=None):
+    """The engine's step, centred if there are offsets."""
+    shapes = (v.shape[1], h.shape[1]), v.shape[1], h.shape[1]
+    out = tuple(np.full(shape, np.nan, v.dtype) for shape in shapes)
+    if offsets is None:
+        assert gradient(v, h, signed, out) is out
+    else:
+        v, h = (np.pad(a, ((0, 2), (0, 0)), constant_values=np.nan) for a in (v, h))
+        assert centred_gradient(v, h, signed, out, offsets) is out
+    return out
+
+
+def hidden_given(machine, v):
+    """``E[h | v]`` by a loop over all h."""
+    states = np.array(reference.hidden_states(machine))
+    log_p = np.array([-reference.energy(machine, v, h) for h in states.tolist()])
+    p = np.exp(log_p - log_p.max())
+    return p @ states / p.sum()
+
+
+def slopes(objective, parameters):
+    """Finite differences of ``objective(*parameters)`` in each array in turn."""
+    result = []
+    for i, array in enumerate(parameters):
+
+        def of_one(changed, i=i):
+            return objective(*parameters[:i], changed, *parameters[i + 1 :])
+
+        result.append(reference.derivative(of_one, array))
+    return result
+
+
+def offsets_for(machine):
+    return Offsets(
+        np.linspace(0.2, 0.9, len(machine.visible_bias)),
+        np.linspace(0.3, 0.6, len(machine.hidden_bias)),
+    )
+
+
+def plain(weights, visible_bias, hidden_bias, offsets):
+    """Parameters of ``-(v-mu) W (h-lam) - b·(v-mu) - c·(h-lam)`` as plain ones."""
+    return (
+        weights,
+        visible_bias - weights @ offsets.hidden,
+        hidden_bias - offsets.visible @ weights,
+    )
+
+
+def centred(weights, visible_bias, hidden_bias, offsets):
+    """Plain parameters as those of the shifted energy."""
+    return (
+        weights,
+        visible_bias + weights @ offsets.hidden,
+        hidden_bias + offsets.visible @ weights,
+    )
+
+
+@every_layer
+def test_gradient_is_that_of_the_exact_log_likelihood(blocks):
+    machine, rows = random_machine(blocks), data_rows(blocks)
+    expected = slopes(
+        lambda *parameters: reference.mean_log_likelihood(
+            machine.moved(*parameters), rows
+        ),
+        machine.parameters,
+    )
+    for found, slope in zip(exact_step(machine, rows), expected, strict=True):
+        assert np.abs(found - slope).max() < reference.DIFFERENCE_ERROR
+
+
+@every_layer
+def test_centred_gradient_is_that_of_the_shifted_machine_mapped_back(blocks):
+    machine, rows = random_machine(blocks), data_rows(blocks)
+    offsets = offsets_for(machine)
+    shifted = centred(*machine.parameters, offsets)
+    slope = slopes(
+        lambda *parameters: reference.mean_log_likelihood(
+            machine.moved(*plain(*parameters, offsets)), rows
+        ),
+        shifted,
+    )
+    # The map is linear, so a step in the shifted parameters maps like they do.
+    expected = plain(*slope, offsets)
+    for found, step in zip(exact_step(machine, rows, offsets), expected, strict=True):
+        assert np.abs(found - step).max() < 10 * reference.DIFFERENCE_ERROR
+
+
+@every_layer
+def test_centred_gradient_is_an_ascent_direction(blocks):
+    machine, rows = random_machine(blocks), data_rows(blocks)
+    steps = exact_step(machine, rows, offsets_for(machine))
+    moved = machine.moved(
+        *(a + 1e-3 * s for a, s in zip(machine.parameters, steps, strict=True))
+    )
+    before = reference.mean_log_likelihood(machine, rows)
+    assert reference.mean_log_likelihood(moved, rows) > before
+
+
+@every_layer
+def test_zero_offsets_give_the_plain_gradient(blocks):
+    machine, rows = random_machine(blocks), data_rows(blocks)
+    zero = Offsets(*(np.zeros_like(a) for a in machine.parameters[1:]))
+    pairs = zip(exact_step(machine, rows), exact_step(machine, rows, zero), strict=True)
+    for a, b in pairs:
+        assert_rounding(a, b)
+
+
+def test_centred_gradient_does_not_notice_zeros_and_ones_swapping_roles():
+    """Flipping the first visible unit flips the sign of its row of the step."""
+    blocks = (("bernoulli", 3),)
+    machine, rows = random_machine(blocks), data_rows(blocks)
+    offsets = offsets_for(machine)
+    weights, visible_bias, hidden_bias = (a.copy() for a in machine.parameters)
+    hidden_bias += weights[0]
+    weights[0] *= -1
+    visible_bias[0] *= -1
+    flipped_rows, mu = rows.copy(), offsets.visible.copy()
+    flipped_rows[:, 0] = 1 - rows[:, 0]
+    mu[0] = 1 - mu[0]
+    steps = exact_step(machine, rows, offsets)
+    flipped = exact_step(
+        machine.moved(weights, visible_bias, hidden_bias),
+        flipped_rows,
+        Offsets(mu, offsets.hidden),
+    )
+    sign = np.array([-1, 1, 1])
+    assert_rounding(flipped[0], sign[:, None] * steps[0])
+    assert_rounding(flipped[1], sign * steps[1])
+    assert_rounding(flipped[2], steps[2] + steps[0][0])
+
+
+def by_hand(v, h, signed, mu, lam):
+    """``dW = Σ r (v-mu)ᵀ(h-lam)``, ``db = Σ r v - dW lam``, ``dc = Σ r h - mu dW``."""
+    weights = sum(
+        r * np.outer(x - mu, y - lam) for r, x, y in zip(signed, v, h, strict=True)
+    )
+    visible = sum(r * x for r, x in zip(signed, v, strict=True))
+    hidden = sum(r * y for r, y in zip(signed, h, strict=True))
+    return weights, visible - weights @ lam, hidden - mu @ weights
+
+
+@every_dtype
+@pytest.mark.parametrize("centring", [False, True])
+def test_steps_are_the_formulas_of_the_docstring(dtype, centring):
+    rng = np.random.default_rng(0)
+    v, h = rng.random((7, 3), dtype), rng.random((7, 2), dtype)
+    signed = np.array([-0.5, -0.5, 0.3, 0.1, 0.2, 0.2, 0.2], dtype)
+    offsets = Offsets(rng.random(3, dtype), rng.random(2, dtype)) if centring else None
+    mu, lam = (offsets.visible, offsets.hidden) if centring else (0, np.zeros(2))
+    expected = by_hand(v, h, signed, mu * np.ones(3), lam)
+    for found, step in zip(step_of(v, h, signed, offsets), expected, strict=True):
+        assert found.dtype == dtype
+        assert_rounding(found, step)
+
+
+# --- offsets, decay, momentum, schedules --------------------------------------
+
+
+@every_dtype
+def test_offsets_slide_by_their_rate(dtype):
+    offsets = Offsets(np.array([0.5], dtype), np.array([0.2, 0.8], dtype))
+    h = np.array([[0.3, 0.1], [0.5, 0.7]], dtype)
+    offsets.slide(np.full(2, OFFSET_RATE / 2, dtype), h)
+    before, target = np.array([0.2, 0.8]), np.array([0.4, 0.4])
+    assert offsets.hidden.dtype == dtype
+    assert_rounding(offsets.hidden, before + OFFSET_RATE * (target - before))
+    np.testing.assert_array_equal(offsets.visible, np.array([0.5], dtype))
+
+
+@every_dtype
+def test_weight_decay_is_a_step_against_the_weights(dtype):
+    weights = np.array([[3.0, -4.0]], dtype)
+    shrink(weights, 0.1, 0.0)
+    assert weights.dtype == dtype
+    assert_rounding(weights, [[2.7, -3.6]])
+
+
+def test_no_weight_decay_changes_nothing():
+    weights = np.array([[3.0, -4.0]])
+    shrink(weights, 0.0, 0.9)
+    np.testing.assert_array_equal(weights, [[3.0, -4.0]])
+
+
+def test_weight_decay_counts_how_often_momentum_repeats_it():
+    rate, momentum, weights = 0.01, 0.9, np.array([[3.0, -4.0]])
+    speed, total = -rate * weights, np.zeros_like(weights)
+    for _ in range(1000):
+        total += speed
+        speed = momentum * speed
+    expected = weights + total
+    shrink(weights, rate, momentum)
+    assert_rounding(weights, expected)
+
+
+@pytest.mark.parametrize("momenta", [[0.0] * 4, [0.9] * 4, [0.5, 0.0, 0.9, 0.5]])
+def test_move_follows_the_heavy_ball(momenta):
+    rng = np.random.default_rng(0)
+    parameters, velocity, expected, speed = np.zeros((4, 11))
+    for momentum in momenta:
+        step = rng.standard_normal(11)
+        speed = momentum * speed + step
+        expected = expected + speed
+        move(parameters, velocity, step, momentum)
+    assert_rounding(parameters, expected)
+    assert_rounding(velocity, speed)
+
+
+@pytest.mark.parametrize("schedule", [0.3, np.float32(0.3), 1])
+def test_a_number_is_its_own_schedule(schedule):
+    assert [at(schedule, epoch) for epoch in (0, 1, 100)] == [schedule] * 3
+
+
+@pytest.mark.parametrize("kind", [list, tuple, np.array])
+def test_a_schedule_stays_at_its_last_value(kind):
+    schedule = kind([3, 2, 1])
+    assert [at(schedule, epoch) for epoch in range(5)] == [3, 2, 1, 1, 1]

@@ -1,0 +1,156 @@
+"""Imports run one way: estimators, then `_base`, then the engine, then `units`."""
+
+import ast
+import graphlib
+from pathlib import Path
+
+import pytest
+
+import sklearn_dbn
+
+ROOT = Path(sklearn_dbn.__file__).parent
+ENGINE = "sklearn_dbn.boltzmann"
+
+# A module of the engine imports from lower floors only.
+FLOORS = {
+    "units": 0,
+    "rbm": 1,
+    "data": 2,
+    "samplers": 2,
+    "updates": 2,
+    "likelihood": 3,
+    "training": 3,
+}
+
+
+def module_name(path):
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+PATHS = {module_name(path): path for path in sorted(ROOT.rglob("*.py"))}
+TREES = {name: ast.parse(path.read_text("utf-8")) for name, path in PATHS.items()}
+
+
+def package_of(module):
+    is_package = PATHS[module].name == "__init__.py"
+    return module if is_package else module.rpartition(".")[0]
+
+
+def imported(tree, package, modules):
+    """Names of all modules that a source imports; late imports count."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) + 1 - node.level]
+            origin = ".".join([*above, *filter(None, [node.module])])
+            origin = origin if node.level else node.module
+            for alias in node.names:
+                name = f"{origin}.{alias.name}"
+                yield name if name in modules else origin
+
+
+def late_imports(tree):
+    """Lines of imports inside functions."""
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    return sorted(
+        {
+            node.lineno
+            for function in ast.walk(tree)
+            if isinstance(function, functions)
+            for node in ast.walk(function)
+            if isinstance(node, ast.Import | ast.ImportFrom)
+        }
+    )
+
+
+def is_within(name, package):
+    return name == package or name.startswith(package + ".")
+
+
+GRAPH = {m: set(imported(tree, package_of(m), TREES)) for m, tree in TREES.items()}
+OWN = {m: {n for n in GRAPH[m] if is_within(n, "sklearn_dbn")} for m in GRAPH}
+ENGINE_MODULES = [m for m in GRAPH if m.startswith(ENGINE + ".")]
+SHARED = {"sklearn_dbn._base", "sklearn_dbn._version"}
+ESTIMATORS = [m for m in GRAPH if m.startswith("sklearn_dbn._") and m not in SHARED]
+
+every_module = pytest.mark.parametrize("module", GRAPH)
+every_engine_module = pytest.mark.parametrize("module", ENGINE_MODULES)
+every_estimator = pytest.mark.parametrize("module", ESTIMATORS)
+
+
+@pytest.mark.parametrize("module", [ENGINE, *ENGINE_MODULES])
+def test_engine_imports_neither_sklearn_nor_what_is_above_it(module):
+    assert not any(is_within(name, "sklearn") for name in GRAPH[module])
+    assert all(is_within(name, ENGINE) for name in OWN[module])
+
+
+@every_engine_module
+def test_engine_modules_import_from_lower_floors(module):
+    def floor(name):
+        return FLOORS[name.removeprefix(ENGINE + ".")]
+
+    assert all(floor(name) < floor(module) for name in OWN[module])
+
+
+def test_units_import_nothing_of_the_package():
+    assert OWN[ENGINE + ".units"] == set()
+
+
+def test_base_imports_the_engine_only():
+    names = OWN["sklearn_dbn._base"]
+    assert names and all(is_within(name, ENGINE) for name in names)
+
+
+@every_estimator
+def test_estimators_import_base_and_the_engine(module):
+    names = OWN[module]
+    assert "sklearn_dbn._base" in names
+    others = SHARED.union(ESTIMATORS)
+    assert all(is_within(name, ENGINE) or name in others for name in names)
+
+
+def test_imports_have_no_circles():
+    graphlib.TopologicalSorter(OWN).prepare()
+
+
+@every_module
+def test_no_import_is_late(module):
+    assert late_imports(TREES[module]) == []
+
+
+def test_there_are_modules_to_check():
+    assert set(FLOORS) <= {m.rpartition(".")[2] for m in ENGINE_MODULES}
+    assert "sklearn_dbn._rbm" in ESTIMATORS
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("import sklearn.base", {"sklearn.base"}),
+        ("from sklearn import base", {"sklearn"}),
+        ("from sklearn_dbn import _base", {"sklearn_dbn._base"}),
+        ("from sklearn_dbn._base import make_units", {"sklearn_dbn._base"}),
+        ("from . import rbm", {"sklearn_dbn.boltzmann.rbm"}),
+        ("from .rbm import RBM", {"sklearn_dbn.boltzmann.rbm"}),
+        ("from .. import _base", {"sklearn_dbn._base"}),
+        ("from .._base import make_units", {"sklearn_dbn._base"}),
+        ("def f():\n    import sklearn", {"sklearn"}),
+    ],
+)
+def test_every_way_of_importing_is_seen(source, expected):
+    assert set(imported(ast.parse(source), ENGINE, TREES)) == expected
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def f():\n    import x",
+        "async def f():\n    from x import y",
+        "class A:\n    def f(self):\n        if self:\n            import x",
+    ],
+)
+def test_late_imports_are_seen(source):
+    assert len(late_imports(ast.parse(source))) == 1
+    assert late_imports(ast.parse("import x\nfrom y import z")) == []
