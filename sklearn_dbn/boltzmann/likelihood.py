@@ -24,7 +24,7 @@ from sklearn_dbn.boltzmann.rbm import Tempered
 from sklearn_dbn.boltzmann.units import Bernoulli, Softmax, softplus
 
 ENUMERABLE_STATES = 2**20
-PATH = ((0.5, 0.1), (0.9, 0.4), (1.0, 0.5))
+PATH = (0, 0.1, 0.5, 1), (0, 0.5, 0.9, 1)
 QUADRATURE_STEP = 0.5
 QUADRATURE_REACH = 9.0
 
@@ -86,12 +86,7 @@ def temperatures(n_temperatures):
     A tenth of them up to 0.5, four tenths up to 0.9 and half of them above, much
     as Salakhutdinov & Murray (2008) spread theirs.
     """
-    betas, begin = [np.zeros(1)], 0.0
-    for end, share in PATH:
-        n_steps = max(1, round(share * (n_temperatures - 1)))
-        betas.append(np.linspace(begin, end, n_steps + 1)[1:])
-        begin = end
-    return np.concatenate(betas)
+    return np.interp(np.linspace(0, 1, n_temperatures), *PATH)
 
 
 def base_log_partition(rbm, base):

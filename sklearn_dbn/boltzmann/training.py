@@ -18,7 +18,7 @@ import numpy as np
 
 from sklearn_dbn.boltzmann import updates
 from sklearn_dbn.boltzmann.rbm import RBM
-from sklearn_dbn.boltzmann.units import Bernoulli
+from sklearn_dbn.boltzmann.units import Bernoulli, Gaussian
 
 
 class Diverged(ArithmeticError):
@@ -60,6 +60,11 @@ class State:
     rng: np.random.Generator
     epoch: int = 0
 
+    def __setstate__(self, attributes):
+        """Unpickled arrays are apart; make those of ``rbm`` views again."""
+        self.__dict__.update(attributes)
+        self.rbm = on_vector(self.parameters, self.rbm)
+
 
 def initial_rbm(statistics, n_hidden, visible, rng, scale):
     """Random weights that give hidden fields a spread of ``scale`` over the data.
@@ -67,11 +72,16 @@ def initial_rbm(statistics, n_hidden, visible, rng, scale):
     Visible biases give the data's mean (Hinton 2010, "A practical guide to
     training restricted Boltzmann machines", section 8); hidden biases make the
     field zero there, so that every unit starts undecided. Data that hardly vary
-    (total variance below 1) count as having total variance 1.
+    (total variance below 1) count as having total variance 1. Weights of Gaussian
+    columns are at most ``n_hidden ** -0.5``: together the hidden units then add a
+    quarter to the unit variance of such a column, not many times as much.
     """
     mean, dtype = statistics.mean, statistics.mean.dtype
     weights = rng.standard_normal((len(mean), n_hidden), dtype=dtype)
-    weights *= dtype.type(scale / max(1.0, statistics.total_variance) ** 0.5)
+    size = scale / max(1.0, statistics.total_variance) ** 0.5
+    for family, columns in visible.blocks(len(mean)):
+        most = n_hidden**-0.5 if isinstance(family, Gaussian) else size
+        weights[columns] *= dtype.type(min(size, most))
     bias = visible.field_of_mean(mean).astype(dtype)
     return RBM(weights, bias, -np.dot(mean, weights), visible, Bernoulli())
 
@@ -89,7 +99,12 @@ def start(rbm, data_mean, settings, rng):
 def on_one_vector(rbm):
     """The parameters as one vector, and an RBM whose arrays are views of it."""
     vector = np.concatenate([a.ravel() for a in rbm.parameters])
-    return vector, RBM(*views(vector, rbm), rbm.visible, rbm.hidden)
+    return vector, on_vector(vector, rbm)
+
+
+def on_vector(vector, rbm):
+    """An RBM of the same shape and families whose arrays are views of a vector."""
+    return RBM(*views(vector, rbm), rbm.visible, rbm.hidden)
 
 
 def views(vector, rbm):
@@ -166,9 +181,9 @@ def epochs(state, rows, settings):
             updates.at(settings.momentum, state.epoch),
             int(updates.at(settings.n_gibbs_steps, state.epoch)),
         )
-        for work in spaces.values():
-            np.multiply(work.shares, rates[0], out=work.signed)
         with np.errstate(over="ignore", invalid="ignore"):
+            for work in spaces.values():
+                np.multiply(work.shares, rates[0], out=work.signed)
             for batch in batches(rows, settings.batch_size, state.rng):
                 learn(state, rows, batch, settings, rates, spaces[len(batch)])
         require_finite(state, thorough=True)

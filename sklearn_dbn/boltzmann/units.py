@@ -33,6 +33,7 @@ import numpy as np
 
 LOG_2PI = math.log(2 * math.pi)
 MEAN_MARGIN = 1e-3
+MASS_FLOOR = 1e-30
 CELL = np.float32(2**-16)
 FEW_NUMBERS = 4096
 
@@ -63,9 +64,9 @@ def _total(values):
 def uniform(rng, shape, dtype, out=None, low=0):
     """Uniform numbers in [low, 1), in ``out`` if it is given and contiguous.
 
-    Large float32 arrays get 16 random bits each and one common offset below
-    them: each number is uniform as before, at half the cost, and two of them
-    depend on each other only where both hit the same of 65,536 cells.
+    Large float32 arrays get 16 random bits each and eight more in common: each
+    number is uniform over multiples of 2^-24, as ``rng.random`` has it, at half
+    the cost; two of them depend on each other only within a cell of 2^-16.
     """
     if out is None or not out.flags.c_contiguous:
         out = np.empty(shape, dtype)
@@ -79,7 +80,7 @@ def uniform(rng, shape, dtype, out=None, low=0):
     bits = words.view(np.uint16)[: out.size].reshape(out.shape)
     cell = CELL * np.float32(1 - low)
     np.multiply(bits, cell, out=out)
-    out += np.float32(low) + cell * rng.random(dtype=np.float32)
+    out += np.float32(low) + cell * np.float32(rng.integers(256) / 256)
     return out
 
 
@@ -184,7 +185,7 @@ class Softmax:
         edges = np.cumsum(mean, axis=-1)
         point = rng.random(mean.shape[:-1], dtype=mean.dtype) * edges[..., -1]
         choice = (edges <= point[..., None]).sum(axis=-1)
-        np.minimum(choice, mean.shape[-1] - 1, out=choice)
+        choice = np.minimum(choice, mean.shape[-1] - 1)
         one_hot = np.arange(mean.shape[-1]) == choice[..., None]
         return _fill(out, one_hot.astype(mean.dtype))
 
@@ -208,8 +209,9 @@ class Softmax:
         observed = np.where(missing, 0, values)
         left = np.clip(1 - observed.sum(axis=-1, keepdims=True), 0, 1)
         share = np.where(missing, mean, 0)
-        total = share.sum(axis=-1, keepdims=True)
-        return observed + share * (left / np.where(total > 0, total, 1))
+        share = np.where(share.sum(axis=-1, keepdims=True) > 0, share, missing)
+        total = np.maximum(share.sum(axis=-1, keepdims=True), MASS_FLOOR)
+        return observed + share * (left / total)
 
     def blocks(self, n_units):
         yield self, slice(0, n_units)
@@ -281,7 +283,8 @@ class Joint:
             start += size
 
     def n_states(self, n_units):
-        return math.prod(family.n_states(size) for family, size in self.parts)
+        counts = [family.n_states(size) for family, size in self.parts]
+        return math.inf if math.inf in counts else math.prod(counts)
 
     def states(self, start, stop, n_units, dtype):
         codes = np.arange(start, stop, dtype=np.int64)

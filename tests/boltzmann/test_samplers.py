@@ -22,6 +22,7 @@ from tests.boltzmann import (
     LAYERS,
     assert_rounding,
     base_of,
+    discrete_layers,
     engine_rbm,
     every_dtype,
     every_layer,
@@ -93,6 +94,34 @@ def test_chains_do_not_drift(blocks, dtype, chain, n_steps):
     rows = exact_rows(blocks, N_CHAINS, rng, dtype=dtype)
     v, h = chain(rbm, *rows, n_steps, rng)
     assert random_table(blocks).p_value(v, h) > P_VALUE
+
+
+def after_steps(table, q, n_steps):
+    """Distribution of v, exactly, after steps ``h -> v`` from hidden states ``q``."""
+    given_h, given_v = table.p / table.p_h, table.p / table.p_v[:, None]
+    for _ in range(n_steps - 1):
+        q = (given_h @ q) @ given_v
+    return given_h @ q
+
+
+@discrete_layers
+@every_chain
+@every_number_of_steps
+def test_chains_from_one_state_move_as_fast_as_they_should(blocks, chain, n_steps):
+    rng, rbm, table = np.random.default_rng(0), *slow(blocks)
+    v, h = np.repeat(table.v[-1:], N_CHAINS, 0), np.repeat(table.h[-1:], N_CHAINS, 0)
+    from_data = table.p[-1] / table.p_v[-1]
+    from_chains = np.eye(len(table.h))[-1]
+    q = from_data if chain is after_contrastive_divergence else from_chains
+    found, _ = chain(rbm, v, h, n_steps, rng)
+    expected = after_steps(table, q, n_steps)
+    cells = reference.cells(found, table.v)
+    assert reference.chi_square_p_value(cells, expected) > P_VALUE
+
+
+def slow(blocks):
+    """A machine of strong weights and its table."""
+    return engine_rbm(random_machine(blocks, scale=2)), random_table(blocks, scale=2)
 
 
 @every_layer

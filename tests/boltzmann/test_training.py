@@ -1,5 +1,6 @@
 """Training: one update by hand, epochs that can be repeated, resumed and refused."""
 
+import math
 import pickle
 from dataclasses import replace
 from itertools import islice
@@ -90,7 +91,7 @@ def arrays(state):
     """Every array that training goes on from."""
     chains = [] if state.chains is None else [state.chains]
     offsets = [state.offsets.visible, state.offsets.hidden]
-    return [*state.rbm.parameters, state.parameters, state.velocity, *offsets, *chains]
+    return [*state.rbm.parameters, state.velocity, *offsets, *chains]
 
 
 def assert_same(one, other):
@@ -220,15 +221,31 @@ def test_offsets_of_centring_follow_the_hidden_means_slowly():
 
 def test_initial_fields_spread_by_the_scale_around_zero():
     n_hidden, scale, rng = 4000, 1.5, np.random.default_rng(0)
-    X = rng.random((200, 12)) * np.linspace(1, 4, 12)
+    X = rng.random((200, 40)) * np.linspace(0.5, 1, 40)
     statistics = Rows(X, np.float64).statistics()
-    rbm = initial_rbm(statistics, n_hidden, units_of(LAYERS["gaussian"]), rng, scale)
+    assert statistics.total_variance > 1
+    rbm = initial_rbm(statistics, n_hidden, units_of(LAYERS["bernoulli"]), rng, scale)
     fields = rbm.hidden_field(X)
     assert_rounding(fields.mean(axis=0), np.zeros(n_hidden))
     # The variance of one field is a quadratic form in Gaussian weights.
     spread = np.linalg.eigvalsh(np.cov(X.T, bias=True))
     relative = np.sqrt(2 * np.square(spread).sum() / n_hidden) / spread.sum()
     assert abs(fields.var(axis=0).mean() / scale**2 - 1) <= 5 * relative
+
+
+@pytest.mark.parametrize("scale", [0.001, 1.5])
+def test_initial_weights_of_gaussian_columns_are_bounded(scale):
+    n_hidden, n_each, total_variance = 100, 200, 4.0
+    blocks = (("gaussian", n_each), ("bernoulli", n_each))
+    mean, rng = np.full(2 * n_each, 0.5), np.random.default_rng(0)
+    statistics = Statistics(mean, mean, mean, total_variance)
+    weights = initial_rbm(statistics, n_hidden, units_of(blocks), rng, scale).weights
+    free = scale / math.sqrt(total_variance)
+    sizes = min(free, 1 / math.sqrt(n_hidden)), free
+    for columns, size in zip(np.split(weights, 2), sizes, strict=True):
+        # The mean of N squares of standard normals has the variance 2 / N.
+        error = 5 * math.sqrt(2 / columns.size)
+        assert abs(np.square(columns / size).mean() - 1) <= error
 
 
 def test_data_that_hardly_vary_count_as_of_variance_one():

@@ -110,6 +110,27 @@ def test_methods_keep_shape_and_dtype(blocks, dtype):
 # --- draws --------------------------------------------------------------------
 
 
+class ConstantBits:
+    """A generator whose bits are all 1, or all 0."""
+
+    def __init__(self, bit):
+        self.bit, self.bit_generator = bit, self
+
+    def random_raw(self, size):
+        return np.full(size, self.bit * (2**64 - 1), np.uint64)
+
+    def integers(self, low, high=None, **kwargs):
+        low, high = (0, low) if high is None else (low, high)
+        return high - 1 if self.bit else low
+
+    def random(self, size=None, dtype=np.float64, out=None):
+        number = np.dtype(dtype).type(self.bit * (1 - np.finfo(dtype).epsneg))
+        if out is not None:
+            out[...] = number
+            return out
+        return number if size is None else np.full(size, number)
+
+
 def draw(units, field, rng, out=None):
     return units.draw(units.mean(field), rng, out=out)
 
@@ -130,7 +151,7 @@ def variance_of_draw(blocks, mean):
 @every_dtype
 @both_ways
 def test_mean_of_draws_is_mean(blocks, dtype, way):
-    n_draws, units = 20_000, units_of(blocks)
+    n_draws, units = 100_000, units_of(blocks)
     field = random_fields(blocks, dtype, n_rows=1)
     mean = units.mean(field)[0]
     draws = way(units, np.repeat(field, n_draws, axis=0), np.random.default_rng(0))
@@ -157,8 +178,8 @@ def test_certain_states_are_drawn(blocks, dtype, way):
     states = np.array(reference.layer_states(blocks), dtype)
     states = np.repeat(states, 500, axis=0)
     field = 1e4 * (2 * states - 1)
-    draws = way(units_of(blocks), field, np.random.default_rng(0))
-    np.testing.assert_array_equal(draws, states)
+    for rng in (np.random.default_rng(0), ConstantBits(0), ConstantBits(1)):
+        np.testing.assert_array_equal(way(units_of(blocks), field, rng), states)
 
 
 @both_ways
@@ -243,27 +264,6 @@ def test_uniform_numbers_resolve_small_probabilities(dtype, low):
     q = 2.0**-16
     variance = n_calls * (n * q + n * n * q * q) / 4
     assert abs(below - n_calls * n * share) <= 5 * math.sqrt(variance)
-
-
-class ConstantBits:
-    """A generator whose bits are all 1, or all 0."""
-
-    def __init__(self, bit):
-        self.bit, self.bit_generator = bit, self
-
-    def random_raw(self, size):
-        return np.full(size, self.bit * (2**64 - 1), np.uint64)
-
-    def integers(self, low, high=None, **kwargs):
-        low, high = (0, low) if high is None else (low, high)
-        return high - 1 if self.bit else low
-
-    def random(self, size=None, dtype=np.float64, out=None):
-        number = np.dtype(dtype).type(self.bit * (1 - np.finfo(dtype).epsneg))
-        if out is not None:
-            out[...] = number
-            return out
-        return number if size is None else np.full(size, number)
 
 
 @every_dtype
