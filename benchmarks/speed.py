@@ -9,16 +9,21 @@ PyTorch takes part if it is installed. Nothing else should be running.
 import numpy as np
 from _common import describe_machine, print_ratios, time_in_turn
 from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import BernoulliRBM
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler
 
 from sklearn_dbn import RBMTransformer
 from sklearn_dbn.datasets import load_mnist
 
 N_ROWS = 12_000
+N_EPOCHS = 3
 
 
 def bare_products(X, n_hidden, batch_size):
-    """The five matrix products of a CD-1 or PCD-1 step and nothing else."""
+    """The matrix products of N_EPOCHS of CD-1 or PCD-1 steps, nothing else."""
     n_visible = X.shape[1]
     rng = np.random.default_rng(0)
     weights = (0.01 * rng.standard_normal((n_visible, n_hidden))).astype(X.dtype)
@@ -27,7 +32,7 @@ def bare_products(X, n_hidden, batch_size):
     step = np.empty_like(weights)
 
     def run():
-        for _ in range(0, len(X), batch_size):
+        for _ in range(N_EPOCHS * len(X) // batch_size):
             np.dot(v[batch_size:], weights, out=h[batch_size:])
             np.dot(h[:batch_size], weights.T, out=v[:batch_size])
             np.dot(v[:batch_size], weights, out=h[:batch_size])
@@ -37,7 +42,7 @@ def bare_products(X, n_hidden, batch_size):
 
 
 def torch_loop(X, n_hidden, batch_size, persistent):
-    """A straightforward hand-written PyTorch CPU epoch; None without PyTorch."""
+    """A straightforward hand-written PyTorch CPU loop; None without PyTorch."""
     try:
         import torch
     except ImportError:
@@ -50,8 +55,8 @@ def torch_loop(X, n_hidden, batch_size, persistent):
 
     def run():
         nonlocal chains
-        order = torch.randperm(len(data))
-        for begin in range(0, len(data), batch_size):
+        order = torch.cat([torch.randperm(len(data)) for _ in range(N_EPOCHS)])
+        for begin in range(0, len(order), batch_size):
             v0 = data[order[begin : begin + batch_size]]
             h0 = torch.sigmoid(v0 @ weights + c)
             start = chains if persistent else torch.bernoulli(h0)
@@ -73,49 +78,63 @@ def torch_loop(X, n_hidden, batch_size, persistent):
     return run
 
 
-def one_epoch(X, **params):
-    """One epoch of RBMTransformer, set-up not counted."""
-    rbm = RBMTransformer(random_state=0, n_iter=1, warm_start=True, **params).fit(X)
-
-    def run():
-        rbm.set_params(n_iter=rbm.n_iter_ + 1).fit(X)
-
-    return run
-
-
-def bernoulli_rbm(X, **params):
-    rbm = BernoulliRBM(n_iter=1, random_state=0, **params)
-    return lambda: rbm.fit(X)
+def whole_fit(estimator, X):
+    """A whole fit, validation and initial statistics included."""
+    return lambda: estimator.fit(X)
 
 
 def mnist(algorithm):
     X = load_mnist()[0][:N_ROWS]
     contestants = {
         "bare matrix products": bare_products(X, 500, 100),
-        f"RBMTransformer, {algorithm}-1, batch 100": one_epoch(
-            X, n_components=500, algorithm=algorithm, batch_size=100
+        f"RBMTransformer, {algorithm}-1, batch 100": whole_fit(
+            RBMTransformer(500, algorithm=algorithm, batch_size=100, n_iter=N_EPOCHS),
+            X,
         ),
-        "BernoulliRBM, float32, batch 100": bernoulli_rbm(
-            X, n_components=500, batch_size=100
+        "BernoulliRBM, float32, batch 100": whole_fit(
+            BernoulliRBM(500, batch_size=100, n_iter=N_EPOCHS), X
         ),
-        "BernoulliRBM, float64, batch 10 (default)": bernoulli_rbm(
-            X.astype(np.float64), n_components=500
+        "BernoulliRBM, float64, batch 10 (default)": whole_fit(
+            BernoulliRBM(500, n_iter=N_EPOCHS), X.astype(np.float64)
         ),
         "PyTorch CPU, hand-written": torch_loop(X, 500, 100, algorithm == "pcd"),
     }
     contestants = {name: run for name, run in contestants.items() if run}
     seconds = time_in_turn(contestants)
     print_ratios(
-        f"MNIST, {N_ROWS} rows, 784-500, {algorithm}-1", seconds, "bare matrix products"
+        f"MNIST, {N_ROWS} rows, 784-500, {algorithm}-1, {N_EPOCHS} epochs",
+        seconds,
+        "bare matrix products",
     )
 
 
 def digits():
     X = (load_digits().data / 16).astype(np.float32)
-    ours = one_epoch(X, n_components=100, batch_size=10)
-    theirs = bernoulli_rbm(X, n_components=100, batch_size=10)
-    seconds = time_in_turn({"RBMTransformer": ours, "BernoulliRBM": theirs})
-    print_ratios("digits, 1797 rows, 64-100, batch 10", seconds, "RBMTransformer")
+    seconds = time_in_turn(
+        {
+            "RBMTransformer": whole_fit(RBMTransformer(100, batch_size=10), X),
+            "BernoulliRBM": whole_fit(BernoulliRBM(100, batch_size=10), X),
+        }
+    )
+    title = "digits, 1797 rows, 64-100, batch 10, 10 epochs, float32"
+    print_ratios(title, seconds, "RBMTransformer")
+
+
+def grid_search():
+    """A grid search on two processes against the same search on one."""
+    X, y = load_digits(return_X_y=True)
+    pipeline = make_pipeline(
+        MinMaxScaler(),
+        RBMTransformer(n_iter=100, random_state=0),
+        LogisticRegression(max_iter=1000),
+    )
+    grid = {"rbmtransformer__learning_rate": [0.02, 0.05, 0.1, 0.2]}
+
+    def search(n_jobs):
+        return lambda: GridSearchCV(pipeline, grid, cv=4, n_jobs=n_jobs).fit(X, y)
+
+    seconds = time_in_turn({"n_jobs=1": search(1), "n_jobs=2": search(2)}, n_rounds=3)
+    print_ratios("grid search, 16 fits and a refit", seconds, "n_jobs=1")
 
 
 if __name__ == "__main__":
@@ -123,3 +142,4 @@ if __name__ == "__main__":
     mnist("cd")
     mnist("pcd")
     digits()
+    grid_search()

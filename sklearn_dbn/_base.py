@@ -100,6 +100,12 @@ def _is_count(value):
     return isinstance(value, Integral) and value >= 1
 
 
+def require_count(name, value, least=1):
+    """Raise unless a parameter is an integer of at least ``least``."""
+    if not isinstance(value, Integral) or value < least:
+        raise ValueError(f"{name} must be an integer >= {least}; found {value!r}.")
+
+
 def map_blocks(function, X, dtype, n_columns):
     """Apply ``function(rows, out)`` to dense blocks of rows of ``X``.
 

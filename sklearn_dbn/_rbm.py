@@ -1,15 +1,12 @@
 """The restricted Boltzmann machine as a scikit-learn transformer."""
 
-import warnings
 import zlib
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from numbers import Integral, Real
 
 import numpy as np
-from joblib import Parallel, delayed
 from sklearn.base import _fit_context
 from sklearn.callback import with_callbacks
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_array, check_is_fitted
 
@@ -21,13 +18,15 @@ from sklearn_dbn._base import (
     make_units,
     map_blocks,
     next_epoch,
+    require_count,
     row_dtype,
     run_epochs,
     validate_weights,
     warn_of_range,
 )
+from sklearn_dbn._log_partition import Request, annealed, with_enough_temperatures
 from sklearn_dbn.boltzmann import likelihood, training
-from sklearn_dbn.boltzmann.data import rows_for_batches, slices
+from sklearn_dbn.boltzmann.data import rows_for_batches
 from sklearn_dbn.boltzmann.rbm import (
     RBM,
     clamped_gibbs,
@@ -43,9 +42,6 @@ from sklearn_dbn.boltzmann.samplers import (
 from sklearn_dbn.boltzmann.updates import Offsets
 
 PREVIEW_ROWS = 100
-RUNS_PER_PART = 50
-FEWEST_TEMPERATURES = 1_000
-MOST_TEMPERATURES = 64_000
 REVERSE_BURN_IN = 1_000
 MODEL_MEAN_TEMPERATURES = 500
 MODEL_MEAN_RUNS = 100
@@ -585,8 +581,8 @@ class RBMTransformer(BoltzmannEstimator):
             means, which look smoother.
         """
         machine = self._machine()
-        _require_count("n_samples", n_samples)
-        _require_count("n_gibbs_steps", n_gibbs_steps)
+        require_count("n_samples", n_samples)
+        require_count("n_gibbs_steps", n_gibbs_steps)
         rng = make_generator(random_state)
         h = self._starting_chains(machine, n_samples, rng)
         return _run_chains(machine, h, n_gibbs_steps, rng)
@@ -623,7 +619,7 @@ class RBMTransformer(BoltzmannEstimator):
             raise ValueError(
                 f"method must be 'mean-field' or 'gibbs'; found {method!r}."
             )
-        _require_count("n_steps", n_steps)
+        require_count("n_steps", n_steps)
         X = self._validate_rows(X, reset=False, allow_nan=True)
         dtype = row_dtype(X)
         machine, rng = self._machine(dtype), make_generator(random_state)
@@ -776,93 +772,30 @@ class RBMTransformer(BoltzmannEstimator):
            AISTATS.
         """
         machine = self._machine()
-        self._check_log_partition(method, n_runs, n_temperatures, tol)
-        if method == "auto":
-            method = "exact" if likelihood.is_enumerable(machine) else "ais"
         seed = self.training_state_["seed"]
         if random_state is not None:
             seed = int(make_generator(random_state).integers(2**31))
-        request = [method, n_runs, n_temperatures, tol, seed, _fingerprint(self)]
-        if getattr(self, "log_partition_", {}).get("request") != request:
-            if method == "exact":
-                estimate = likelihood.exact_log_partition(machine)
-            else:
-                estimate = self._anneal(
-                    machine, method, n_runs, n_temperatures, tol, n_jobs, seed
-                )
-            self.log_partition_ = asdict(estimate) | {"request": request}
+        request = Request(method, n_runs, n_temperatures, tol, seed)
+        request = request.checked(likelihood.is_enumerable(machine))
+        key = [*astuple(request), _fingerprint(self)]
+        if getattr(self, "log_partition_", {}).get("request") != key:
+            estimate = self._estimate_log_partition(machine, request, n_jobs)
+            self.log_partition_ = asdict(estimate) | {"request": key}
         value, std = self.log_partition_["value"], self.log_partition_["std"]
         return (value, std) if return_std else value
 
-    def _check_log_partition(self, method, n_runs, n_temperatures, tol):
-        if method not in ("auto", "exact", "ais", "reverse-ais"):
-            raise ValueError(
-                "method must be 'auto', 'exact', 'ais' or 'reverse-ais'; "
-                f"found {method!r}."
-            )
-        _require_count("n_runs", n_runs)
-        if n_temperatures != "auto":
-            _require_count("n_temperatures", n_temperatures, least=2)
-        if not tol > 0:
-            raise ValueError(f"tol must be a positive number of nats; found {tol!r}.")
-        if method == "exact" and not likelihood.is_enumerable(self._machine()):
-            raise ValueError(
-                "method='exact' enumerates the side with fewer states, which here has "
-                "more than 2^20 of them (20 binary units). Use method='ais'."
-            )
-
-    def _anneal(self, machine, method, n_runs, n_temperatures, tol, n_jobs, seed):
-        """Annealing with more and more temperatures until `tol` is met."""
+    def _estimate_log_partition(self, machine, request, n_jobs):
+        if request.method == "exact":
+            return likelihood.exact_log_partition(machine)
         base = _base(machine, np.asarray(self.data_mean_, machine.weights.dtype))
         rows = None
-        if method == "reverse-ais":
-            rng = np.random.default_rng([seed, 1])
-            h = self._starting_chains(machine, n_runs, rng)
+        if request.method == "reverse-ais":
+            rng = np.random.default_rng([request.seed, 1])
+            h = self._starting_chains(machine, request.n_runs, rng)
             rows = _run_chains(machine, h, REVERSE_BURN_IN, rng)
-        growing = n_temperatures == "auto"
-        count = FEWEST_TEMPERATURES if growing else n_temperatures
-        while True:
-            estimate = likelihood_by_annealing(
-                machine, base, method, count, n_runs, rows, n_jobs, seed
-            )
-            if estimate.std <= tol or not growing or count >= MOST_TEMPERATURES:
-                break
-            count *= 2
-        if estimate.std > tol:
-            warnings.warn(
-                f"log Z is known to {estimate.std:.3g} nats only, not to tol={tol:.3g} "
-                f"({method}, {n_runs} runs, {count} temperatures, effective sample "
-                f"size {estimate.effective_sample_size:.3g}). Raise n_temperatures or "
-                "n_runs.",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
-        return estimate
-
-
-def likelihood_by_annealing(
-    machine, base, method, n_temperatures, n_runs, rows, n_jobs, seed
-):
-    """One estimate from `n_runs` runs, shared among jobs in parts of fixed size."""
-    parts = list(slices(n_runs, RUNS_PER_PART))
-    seeds = np.random.SeedSequence([seed, n_temperatures]).spawn(len(parts))
-    if method == "ais":
-        tasks = [
-            delayed(likelihood.forward_weights)(
-                machine, base, n_temperatures, part.stop - part.start, child
-            )
-            for part, child in zip(parts, seeds, strict=True)
-        ]
-    else:
-        tasks = [
-            delayed(likelihood.reverse_weights)(
-                machine, base, n_temperatures, rows[part], child
-            )
-            for part, child in zip(parts, seeds, strict=True)
-        ]
-    log_weights = np.concatenate(Parallel(n_jobs=n_jobs)(tasks))
-    log_base = likelihood.base_log_partition(machine, base)
-    return likelihood.summarise(log_weights, log_base, n_temperatures, method)
+        return with_enough_temperatures(
+            request, lambda count: annealed(machine, base, request, count, rows, n_jobs)
+        )
 
 
 def _base(machine, data_mean):
@@ -910,8 +843,3 @@ def _check_vector(vector, size, dtype, name):
             f"{name} must have shape ({size},) to fit components; found {vector.shape}."
         )
     return vector.copy()
-
-
-def _require_count(name, value, least=1):
-    if not isinstance(value, Integral) or value < least:
-        raise ValueError(f"{name} must be an integer >= {least}; found {value!r}.")

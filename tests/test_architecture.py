@@ -11,7 +11,8 @@ import sklearn_dbn
 ROOT = Path(sklearn_dbn.__file__).parent
 ENGINE = "sklearn_dbn.boltzmann"
 
-# A module of the engine imports from lower floors only.
+# A module of the engine imports from lower floors only. What is not listed is above
+# all that is; there only circles are forbidden.
 FLOORS = {
     "units": 0,
     "rbm": 1,
@@ -76,7 +77,9 @@ SHARED = {"sklearn_dbn._base", "sklearn_dbn._version"}
 ESTIMATORS = [m for m in GRAPH if m.startswith("sklearn_dbn._") and m not in SHARED]
 
 every_module = pytest.mark.parametrize("module", GRAPH)
-every_engine_module = pytest.mark.parametrize("module", ENGINE_MODULES)
+every_listed_module = pytest.mark.parametrize(
+    "module", [f"{ENGINE}.{m}" for m in FLOORS]
+)
 every_estimator = pytest.mark.parametrize("module", ESTIMATORS)
 
 
@@ -86,12 +89,11 @@ def test_engine_imports_neither_sklearn_nor_what_is_above_it(module):
     assert all(is_within(name, ENGINE) for name in OWN[module])
 
 
-@every_engine_module
+@every_listed_module
 def test_engine_modules_import_from_lower_floors(module):
-    def floor(name):
-        return FLOORS[name.removeprefix(ENGINE + ".")]
-
-    assert all(floor(name) < floor(module) for name in OWN[module])
+    floors = {FLOORS.get(name.removeprefix(ENGINE + ".")) for name in OWN[module]}
+    below = set(range(FLOORS[module.removeprefix(ENGINE + ".")]))
+    assert floors <= below
 
 
 def test_units_import_nothing_of_the_package():
@@ -120,8 +122,8 @@ def test_no_import_is_late(module):
     assert late_imports(TREES[module]) == []
 
 
-def test_every_module_of_the_engine_has_a_floor():
-    assert set(FLOORS) == {m.removeprefix(ENGINE + ".") for m in ENGINE_MODULES}
+def test_there_are_modules_to_check():
+    assert set(FLOORS) <= {m.removeprefix(ENGINE + ".") for m in ENGINE_MODULES}
     assert "sklearn_dbn._rbm" in ESTIMATORS
 
 

@@ -51,7 +51,7 @@ class Rows:
     def __init__(self, X, dtype, weights=None):
         self.X = X
         self.dtype = np.dtype(dtype)
-        self.index = np.arange(X.shape[0])
+        self.index = None
         self.weights = None
         self._plain = not sparse.issparse(X) and X.dtype == self.dtype
         if weights is not None:
@@ -60,7 +60,7 @@ class Rows:
             self.weights = (kept / kept.mean()).astype(self.dtype)
 
     def __len__(self):
-        return len(self.index)
+        return self.X.shape[0] if self.index is None else len(self.index)
 
     @property
     def n_columns(self):
@@ -70,7 +70,7 @@ class Rows:
         """The chosen rows as a dense array, written into ``out`` if given."""
         if out is None:
             out = np.empty((len(which), self.n_columns), self.dtype)
-        chosen = self.index[which]
+        chosen = which if self.index is None else self.index[which]
         if self._plain:
             return self.X.take(chosen, axis=0, out=out, mode="clip")
         picked = self.X[chosen]
@@ -113,7 +113,7 @@ class Rows:
         direction = np.random.default_rng(0).standard_normal(self.n_columns)
         keys = np.dot(rows.astype(np.float64), direction)
         order = np.argsort(keys, kind="stable")
-        self.index = self.index[order]
+        self.index = order if self.index is None else self.index[order]
         if self.weights is not None:
             self.weights = self.weights[order]
         return self

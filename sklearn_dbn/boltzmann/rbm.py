@@ -18,8 +18,20 @@ import numpy as np
 from sklearn_dbn.boltzmann.units import Bernoulli
 
 
+class Bipartite:
+    """Two layers that know their fields and families, hence their means."""
+
+    def hidden_mean(self, v, out=None):
+        out = self.hidden_field(v, out)
+        return self.hidden.mean(out, out=out)
+
+    def visible_mean(self, h, out=None):
+        out = self.visible_field(h, out)
+        return self.visible.mean(out, out=out)
+
+
 @dataclass
-class RBM:
+class RBM(Bipartite):
     """Weights, two biases, and the two families of units."""
 
     weights: np.ndarray
@@ -51,14 +63,6 @@ class RBM:
         out += self.visible_bias
         return out
 
-    def hidden_mean(self, v, out=None):
-        out = self.hidden_field(v, out)
-        return self.hidden.mean(out, out=out)
-
-    def visible_mean(self, h, out=None):
-        out = self.visible_field(h, out)
-        return self.visible.mean(out, out=out)
-
     def energy(self, v, h):
         """Joint energy of rows of both layers, ``(n_rows,)``."""
         interaction = np.einsum("ij,ij->i", np.dot(v, self.weights), h)
@@ -74,12 +78,9 @@ class RBM:
         arrays = (np.asarray(a, dtype) for a in self.parameters)
         return RBM(*arrays, self.visible, self.hidden)
 
-    def copy(self):
-        return RBM(*(a.copy() for a in self.parameters), self.visible, self.hidden)
-
 
 @dataclass
-class Tempered:
+class Tempered(Bipartite):
     """An RBM at inverse temperature ``beta`` on the way from a base-rate model.
 
     The base has no weights, hidden bias 0 and visible bias ``base``; at ``beta``
@@ -114,14 +115,6 @@ class Tempered:
         out *= self.beta
         out += self.base
         return out
-
-    def hidden_mean(self, v, out=None):
-        out = self.hidden_field(v, out)
-        return self.hidden.mean(out, out=out)
-
-    def visible_mean(self, h, out=None):
-        out = self.visible_field(h, out)
-        return self.visible.mean(out, out=out)
 
 
 def gibbs(machine, h, v, field_v, field_h, rng, n_steps):

@@ -209,7 +209,8 @@ class Softmax:
         observed = np.where(missing, 0, values)
         left = np.clip(1 - observed.sum(axis=-1, keepdims=True), 0, 1)
         share = np.where(missing, mean, 0)
-        share = np.where(share.sum(axis=-1, keepdims=True) > 0, share, missing)
+        enough = share.sum(axis=-1, keepdims=True) > MASS_FLOOR
+        share = np.where(enough, share, missing)
         total = np.maximum(share.sum(axis=-1, keepdims=True), MASS_FLOOR)
         return observed + share * (left / total)
 

@@ -21,7 +21,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-
 OFFSET_RATE = 0.05
 
 

@@ -80,12 +80,6 @@ def test_means_write_into_out(blocks):
         np.testing.assert_array_equal(out, function(rows))
 
 
-def test_copy_shares_no_memory():
-    rbm = engine_rbm(random_machine((("bernoulli", 3),)))
-    pairs = zip(rbm.parameters, rbm.copy().parameters, strict=True)
-    assert not any(np.shares_memory(a, b) for a, b in pairs)
-
-
 def test_astype_keeps_values_and_families():
     rbm = engine_rbm(random_machine((("gaussian", 2), ("bernoulli", 1))))
     single = rbm.astype(np.float32)

@@ -328,8 +328,9 @@ def test_complete_shares_what_is_left_among_missing_categories():
 
 
 @every_dtype
-def test_complete_keeps_mass_where_missing_categories_have_mean_zero(dtype):
-    mean = np.array([[1, 0, 0]], dtype)
+@pytest.mark.parametrize("tiny", [0, 1e-44, 1e-40, 1e-31, 1e-29, 1e-10])
+def test_complete_keeps_mass_where_missing_categories_are_improbable(dtype, tiny):
+    mean = np.array([[1, tiny, tiny]], dtype)
     values, missing = np.zeros((1, 3), dtype), np.array([[False, True, True]])
     completed = Softmax().complete(mean, values, missing)
     assert_rounding(completed, [[0.0, 0.5, 0.5]])
