@@ -70,10 +70,11 @@ def exact_log_partition(rbm):
 
 
 def _log_marginal(rbm, part, side):
+    codes = np.arange(part.start, part.stop)
     if side == 0:
-        v = rbm.visible.states(part.start, part.stop, rbm.n_visible, np.float64)
+        v = rbm.visible.states(codes, rbm.n_visible, np.float64)
         return -rbm.free_energy(v)
-    h = rbm.hidden.states(part.start, part.stop, rbm.n_hidden, np.float64)
+    h = rbm.hidden.states(codes, rbm.n_hidden, np.float64)
     return np.dot(h, rbm.hidden_bias) + rbm.visible.cumulant(rbm.visible_field(h))
 
 

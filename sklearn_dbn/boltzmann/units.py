@@ -130,10 +130,9 @@ class Bernoulli:
     def n_states(self, n_units):
         return 2**n_units
 
-    def states(self, start, stop, n_units, dtype):
-        """Rows ``start`` to ``stop`` of the list of all states of ``n_units`` units."""
-        codes = np.arange(start, stop, dtype=np.int64)[:, None]
-        return ((codes >> np.arange(n_units)) & 1).astype(dtype)
+    def states(self, codes, n_units, dtype):
+        """The states with the given numbers in a list of all those of a layer."""
+        return ((codes[:, None] >> np.arange(n_units)) & 1).astype(dtype)
 
 
 @dataclass(frozen=True)
@@ -220,8 +219,8 @@ class Softmax:
     def n_states(self, n_units):
         return n_units
 
-    def states(self, start, stop, n_units, dtype):
-        return np.eye(n_units, dtype=dtype)[start:stop]
+    def states(self, codes, n_units, dtype):
+        return (np.arange(n_units) == codes[:, None]).astype(dtype)
 
 
 @dataclass(frozen=True)
@@ -287,10 +286,9 @@ class Joint:
         counts = [family.n_states(size) for family, size in self.parts]
         return math.inf if math.inf in counts else math.prod(counts)
 
-    def states(self, start, stop, n_units, dtype):
-        codes = np.arange(start, stop, dtype=np.int64)
+    def states(self, codes, n_units, dtype):
         columns = []
         for family, size in self.parts:
-            codes, digit = np.divmod(codes, family.n_states(size))
-            columns.append(family.states(0, family.n_states(size), size, dtype)[digit])
+            codes, digits = np.divmod(codes, family.n_states(size))
+            columns.append(family.states(digits, size, dtype))
         return np.concatenate(columns, axis=-1)

@@ -242,7 +242,7 @@ def binary_machine(number):
 
 def exact_visible_rows(rbm, n_rows, rng):
     """Independent rows of a machine, by enumeration of its hidden states."""
-    h = rbm.hidden.states(0, 2**rbm.n_hidden, rbm.n_hidden, float)
+    h = rbm.hidden.states(np.arange(2**rbm.n_hidden), rbm.n_hidden, float)
     log_p = h @ rbm.hidden_bias + rbm.visible.cumulant(rbm.visible_field(h))
     p = np.exp(log_p - log_p.max())
     chosen = h[rng.choice(len(h), n_rows, p=p / p.sum())]

@@ -344,7 +344,7 @@ def test_complete_keeps_mass_where_missing_categories_are_improbable(dtype, tiny
 def test_states_lists_every_state_once(blocks, dtype):
     units, n_units = units_of(blocks), width(blocks)
     n_states = units.n_states(n_units)
-    states = units.states(0, n_states, n_units, dtype)
+    states = units.states(np.arange(n_states), n_units, dtype)
     assert states.dtype == dtype and states.shape == (n_states, n_units)
     assert sorted(map(tuple, states)) == sorted(reference.layer_states(blocks))
 
@@ -354,10 +354,10 @@ def test_states_come_in_any_slices(blocks):
     units, n_units = units_of(blocks), width(blocks)
     n_states = units.n_states(n_units)
     parts = [
-        units.states(i, min(i + 3, n_states), n_units, float)
+        units.states(np.arange(i, min(i + 3, n_states)), n_units, float)
         for i in range(0, n_states, 3)
     ]
-    whole = units.states(0, n_states, n_units, float)
+    whole = units.states(np.arange(n_states), n_units, float)
     np.testing.assert_array_equal(np.concatenate(parts), whole)
 
 
