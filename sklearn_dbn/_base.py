@@ -63,7 +63,7 @@ def validate_weights(sample_weight, X):
 
 
 def make_generator(random_state):
-    """A numpy Generator seeded from ``random_state``; fresh entropy for None."""
+    """A numpy Generator seeded from ``random_state``, as scikit-learn reads it."""
     seed = check_random_state(random_state).randint(2**31, size=4, dtype=np.int64)
     return np.random.default_rng(seed.tolist())
 
@@ -79,14 +79,7 @@ def make_units(visible, n_features):
     """The family of units that the parameter ``visible`` names."""
     if isinstance(visible, str):
         return FAMILIES[visible]
-    parts = []
-    for pair in visible:
-        if len(pair) != 2 or pair[0] not in FAMILIES or not _is_count(pair[1]):
-            raise ValueError(
-                f"visible must be a kind or a sequence of (kind, n_features) pairs, "
-                f"with kinds {sorted(FAMILIES)}; found the entry {pair!r}."
-            )
-        parts.append((FAMILIES[pair[0]], int(pair[1])))
+    parts = [_block(entry) for entry in visible]
     total = sum(size for _, size in parts)
     if total != n_features:
         raise ValueError(
@@ -96,8 +89,34 @@ def make_units(visible, n_features):
     return Joint(tuple(parts))
 
 
-def _is_count(value):
-    return isinstance(value, Integral) and value >= 1
+def _block(entry):
+    """The family and size that an entry ``(kind, n_features)`` names."""
+    match entry:
+        case (str(kind), Integral() as size) if kind in FAMILIES and size >= 1:
+            return FAMILIES[kind], int(size)
+    raise ValueError(
+        "visible must be a kind or a sequence of (kind, n_features) pairs, with kinds "
+        f"{sorted(FAMILIES)}; found the entry {entry!r}."
+    )
+
+
+def schedule(name, value, interval):
+    """A number as it is, or a sequence of them as a list, checked to lie in range.
+
+    ``interval`` is the scikit-learn interval that a single number must lie in.
+    """
+    number = int if interval.type is Integral else float
+    if np.ndim(value) == 0:
+        return number(value)
+    values = np.asarray(value)
+    entries = values.tolist()
+    good = values.ndim == 1 and entries and all(map(interval.is_satisfied_by, entries))
+    if not good:
+        raise ValueError(
+            f"{name} as a sequence must be one-dimensional and hold at least one "
+            f"number, each {interval}; found {value!r}."
+        )
+    return [number(entry) for entry in entries]
 
 
 def require_count(name, value, least=1):
@@ -139,28 +158,29 @@ def warn_of_range(estimator, units, statistics):
             return
 
 
-def run_epochs(estimator, context, name, steps, n_epochs, publish, X, report):
+def run_epochs(
+    estimator, context, name, steps, n_epochs, publish, X, report, y=None, metadata=None
+):
     """Drive a generator of epochs under a task of its own.
 
     After each epoch ``publish(state)`` makes the fitted attributes follow, so
     that an interruption leaves the last finished epoch; a callback that returns
     True stops this layer.
     """
+    shown = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
     layer = context.subcontext(task_name=name, max_subtasks=n_epochs)
-    layer.call_on_fit_task_begin(estimator=estimator, X=X)
+    layer.call_on_fit_task_begin(**shown)
     for _ in range(n_epochs):
         epoch = layer.subcontext(task_name="epoch")
-        epoch.call_on_fit_task_begin(estimator=estimator, X=X)
+        epoch.call_on_fit_task_begin(**shown)
         begin = time.perf_counter()
         publish(next_epoch(estimator, name, steps))
         if estimator.verbose:
             elapsed = time.perf_counter() - begin
             print(f"[{type(estimator).__name__}] {name}, {report()}, {elapsed:.2f}s")
-        if epoch.call_on_fit_task_end(
-            estimator=estimator, X=X, reconstruction_attributes={}
-        ):
+        if epoch.call_on_fit_task_end(**shown, reconstruction_attributes={}):
             break
-    layer.call_on_fit_task_end(estimator=estimator, X=X, reconstruction_attributes={})
+    layer.call_on_fit_task_end(**shown, reconstruction_attributes={})
 
 
 def next_epoch(estimator, name, steps):

@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import dataclass, replace
+from numbers import Real
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -34,7 +35,7 @@ class Request:
         require_count("n_runs", self.n_runs)
         if self.n_temperatures != "auto":
             require_count("n_temperatures", self.n_temperatures, least=2)
-        if not self.tol > 0:
+        if not isinstance(self.tol, Real) or not self.tol > 0:
             raise ValueError(
                 f"tol must be a positive number of nats; found {self.tol!r}."
             )

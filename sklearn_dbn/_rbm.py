@@ -2,6 +2,7 @@
 
 import zlib
 from dataclasses import asdict, astuple
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -21,6 +22,7 @@ from sklearn_dbn._base import (
     require_count,
     row_dtype,
     run_epochs,
+    schedule,
     validate_weights,
     warn_of_range,
 )
@@ -41,6 +43,9 @@ from sklearn_dbn.boltzmann.samplers import (
 )
 from sklearn_dbn.boltzmann.updates import Offsets
 
+COUNT = Interval(Integral, 1, None, closed="left")
+POSITIVE = Interval(Real, 0, None, closed="neither")
+FRACTION = Interval(Real, 0, 1, closed="left")
 PREVIEW_ROWS = 100
 REVERSE_BURN_IN = 1_000
 MODEL_MEAN_TEMPERATURES = 500
@@ -170,18 +175,18 @@ class RBMTransformer(BoltzmannEstimator):
     """
 
     _parameter_constraints: dict = {
-        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "n_components": [COUNT],
         "visible": [StrOptions(set(FAMILIES)), list, tuple],
         "algorithm": [StrOptions({"cd", "pcd", "pt"})],
-        "n_gibbs_steps": [Interval(Integral, 1, None, closed="left"), "array-like"],
-        "n_chains": [Interval(Integral, 1, None, closed="left"), None],
+        "n_gibbs_steps": [COUNT, "array-like"],
+        "n_chains": [COUNT, None],
         "n_temperatures": [Interval(Integral, 2, None, closed="left")],
-        "learning_rate": [Interval(Real, 0, None, closed="neither"), "array-like"],
-        "momentum": [Interval(Real, 0, 1, closed="left"), "array-like"],
+        "learning_rate": [POSITIVE, "array-like"],
+        "momentum": [FRACTION, "array-like"],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "centering": ["boolean"],
         "weight_scale": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [COUNT],
         "n_iter": [Interval(Integral, 0, None, closed="left")],
         "draw_visible": ["boolean"],
         "warm_start": ["boolean"],
@@ -331,7 +336,9 @@ class RBMTransformer(BoltzmannEstimator):
         rows, state, seed = self._prepare(X, sample_weight, resume)
         self._publish(state, seed)
         context = self._init_callback_context(max_subtasks=1)
-        context.call_on_fit_task_begin(estimator=self, X=X)
+        metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
+        shown = {"estimator": self, "X": X, "y": y, "metadata": metadata}
+        context.call_on_fit_task_begin(**shown)
         settings = self._settings(state.rbm, self.data_mean_)
         run_epochs(
             self,
@@ -342,8 +349,10 @@ class RBMTransformer(BoltzmannEstimator):
             lambda state: self._publish(state, seed),
             X,
             lambda: self._progress(rows),
+            y,
+            metadata,
         )
-        context.call_on_fit_task_end(estimator=self, X=X, reconstruction_attributes={})
+        context.call_on_fit_task_end(**shown, reconstruction_attributes={})
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -397,10 +406,10 @@ class RBMTransformer(BoltzmannEstimator):
     def _settings(self, rbm, data_mean):
         return training.Settings(
             sampler=self._sampler(rbm, data_mean),
-            learning_rate=self.learning_rate,
-            n_gibbs_steps=self.n_gibbs_steps,
-            momentum=self.momentum,
-            weight_decay=self.weight_decay,
+            learning_rate=schedule("learning_rate", self.learning_rate, POSITIVE),
+            n_gibbs_steps=schedule("n_gibbs_steps", self.n_gibbs_steps, COUNT),
+            momentum=schedule("momentum", self.momentum, FRACTION),
+            weight_decay=float(self.weight_decay),
             centering=self.centering,
             batch_size=self.batch_size,
             draw_visible=self.draw_visible,
@@ -422,6 +431,7 @@ class RBMTransformer(BoltzmannEstimator):
         if chains is None:
             chains = np.empty((0, len(hidden_bias)), hidden_bias.dtype)
         ladder = chains.copy()
+        vars(self).pop("log_partition_", None)
         vars(self).update(
             components_=weights.T,
             intercept_visible_=visible_bias,
@@ -457,9 +467,10 @@ class RBMTransformer(BoltzmannEstimator):
         tempered = self.training_state_["tempered_chains"]
         if self.algorithm == "cd":
             return None
-        if self.algorithm == "pcd" and len(self.h_samples_) == sampler.n_chains:
-            return self.h_samples_.copy()
-        if tempered is not None:
+        if self.algorithm == "pcd":
+            if len(self.h_samples_) == sampler.n_chains:
+                return self.h_samples_.copy()
+        elif tempered is not None:
             ladder = np.concatenate([self.h_samples_[None], tempered])
             if ladder.shape[:2] == (len(sampler.betas), sampler.n_chains):
                 return ladder
@@ -510,6 +521,7 @@ class RBMTransformer(BoltzmannEstimator):
         def hidden_mean(machine, rows, out):
             machine.hidden_mean(rows, out=out)
 
+        check_is_fitted(self)
         return self._map(X, hidden_mean, len(self.intercept_hidden_))
 
     def inverse_transform(self, X):
@@ -549,14 +561,13 @@ class RBMTransformer(BoltzmannEstimator):
         v_new : ndarray of shape (n_samples, n_features)
             Drawn visible rows.
         """
-        check_is_fitted(self)
-        v = self._validate_rows(v, reset=False)
         rng = make_generator(random_state)
 
         def step(machine, rows, out):
             h = machine.hidden.sample(machine.hidden_field(rows), rng)
             machine.visible.sample(machine.visible_field(h), rng, out=out)
 
+        check_is_fitted(self)
         return self._map(v, step, self.n_features_in_)
 
     def sample(self, n_samples, *, n_gibbs_steps=1000, random_state=None):
@@ -622,12 +633,17 @@ class RBMTransformer(BoltzmannEstimator):
         require_count("n_steps", n_steps)
         X = self._validate_rows(X, reset=False, allow_nan=True)
         dtype = row_dtype(X)
-        machine, rng = self._machine(dtype), make_generator(random_state)
-        start = np.asarray(self.data_mean_, dtype)
-        fill = clamped_mean_field if method == "mean-field" else clamped_gibbs
+        machine, start = self._machine(dtype), np.asarray(self.data_mean_, dtype)
+        if method == "mean-field":
+            fill = partial(clamped_mean_field, machine, start=start, n_steps=n_steps)
+        else:
+            rng = make_generator(random_state)
+            fill = partial(
+                clamped_gibbs, machine, start=start, n_steps=n_steps, rng=rng
+            )
 
         def complete(rows, out):
-            out[...] = fill(machine, rows, start, n_steps, rng)
+            out[...] = fill(rows)
 
         return map_blocks(complete, X, dtype, self.n_features_in_)
 

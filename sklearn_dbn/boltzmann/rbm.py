@@ -135,7 +135,7 @@ def _clamped_start(machine, rows, start):
     return missing, machine.visible.complete(mean, values, missing)
 
 
-def clamped_mean_field(machine, rows, start, n_steps, rng=None):
+def clamped_mean_field(machine, rows, start, n_steps):
     """``rows`` with NaN filled by mean field, observed entries clamped.
 
     Missing entries begin at ``start``; the means of both layers are then taken

@@ -1,0 +1,1620 @@
+"""RBMTransformer as its users see it."""
+
+import inspect
+import itertools
+import pickle
+import tracemalloc
+import warnings
+from io import BytesIO
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import skops.io
+from scipy import sparse, stats
+from scipy.special import expit, logsumexp, softmax
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.neural_network import BernoulliRBM
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import MinMaxScaler
+from sklearn.utils import check_random_state
+
+from sklearn_dbn import RBMTransformer
+from sklearn_dbn.boltzmann import likelihood, training
+from sklearn_dbn.datasets import make_bars_and_stripes
+
+MIXED = [("gaussian", 2), ("softmax", 3), ("bernoulli", 2)]
+# A p-value that a right sampler goes below once in a thousand seeds.
+UNLIKELY = 1e-3
+
+every_algorithm = pytest.mark.parametrize("algorithm", ["cd", "pcd", "pt"])
+every_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+every_sparse_format = pytest.mark.parametrize(
+    "sparse_format",
+    [
+        sparse.csr_array,
+        sparse.csc_array,
+        sparse.coo_array,
+        sparse.csr_matrix,
+        sparse.csc_matrix,
+        sparse.coo_matrix,
+    ],
+)
+
+# --- cases and checkers -------------------------------------------------------
+
+
+def small(**params):
+    """An unfitted machine for rows of a few columns."""
+    few = {"n_components": 4, "n_iter": 3, "batch_size": 16, "random_state": 0}
+    return RBMTransformer(**(few | params))
+
+
+def binary_rows(n_rows=60, n_columns=6, dtype=np.float64):
+    rng = np.random.default_rng(0)
+    return (rng.random((n_rows, n_columns)) < 0.4).astype(dtype)
+
+
+def mixed_rows(n_rows=60):
+    """Rows of two Gaussian columns, three one-hot and two binary ones."""
+    rng = np.random.default_rng(0)
+    one_hot = np.eye(3)[rng.integers(3, size=n_rows)]
+    binary = rng.integers(2, size=(n_rows, 2))
+    return np.hstack([rng.standard_normal((n_rows, 2)), one_hot, binary])
+
+
+def with_gaps(X):
+    """A copy of X in which a third of the entries are NaN."""
+    missing = np.random.default_rng(1).random(X.shape) < 1 / 3
+    return np.where(missing, np.nan, X).astype(X.dtype), missing
+
+
+def known(n_hidden, n_visible, scale=1.0, dtype=np.float64, **params):
+    """A machine with drawn parameters and a known base rate."""
+    rng = np.random.default_rng(0)
+    shapes = (n_hidden, n_visible), n_visible, n_hidden
+    parameters = [scale * rng.standard_normal(shape, dtype=dtype) for shape in shapes]
+    mean = np.full(n_visible, 0.5)
+    return RBMTransformer.from_parameters(
+        *parameters, data_mean=mean, **({"random_state": 0} | params)
+    )
+
+
+def states(n_units):
+    """All states of binary units, in counting order."""
+    return np.array(list(itertools.product((0.0, 1.0), repeat=n_units)))
+
+
+def log_weights(rbm):
+    """``-E(v, h)`` for all pairs of states, a row for each v."""
+    v, h = states(rbm.n_features_in_), states(len(rbm.intercept_hidden_))
+    linear = np.add.outer(v @ rbm.intercept_visible_, h @ rbm.intercept_hidden_)
+    return v @ rbm.components_.T @ h.T + linear
+
+
+def p_value(rows, probabilities):
+    """Pearson's test of binary rows against the probabilities of all states."""
+    numbers = rows.astype(int) @ 2 ** np.arange(rows.shape[1])[::-1]
+    counts = np.bincount(numbers, minlength=len(probabilities))
+    return stats.chisquare(counts, len(rows) * probabilities).pvalue
+
+
+def assert_rounding(found, expected, n_roundings=100):
+    """Equal up to so many roundings of the largest number, or of 1."""
+    found = np.asarray(found)
+    size = max(1.0, float(np.abs(expected).max()))
+    error = n_roundings * np.finfo(found.dtype).eps * size
+    np.testing.assert_allclose(found, expected, rtol=0, atol=error)
+
+
+def fitted(rbm):
+    """The fitted attributes as a flat dictionary, nested ones by dotted names."""
+    public = {name: value for name, value in vars(rbm).items() if name[-1] == "_"}
+    return dict(leaves(public, type(rbm).__name__))
+
+
+def leaves(value, name):
+    if not isinstance(value, dict):
+        yield name, value
+        return
+    for key, item in value.items():
+        yield from leaves(item, f"{name}.{key}")
+
+
+def float_arrays(rbm):
+    arrays = {k: v for k, v in fitted(rbm).items() if isinstance(v, np.ndarray)}
+    return {k: v for k, v in arrays.items() if v.dtype.kind == "f"}
+
+
+def assert_same_fit(one, other):
+    """All fitted attributes are the same, bit for bit."""
+    one, other = fitted(one), fitted(other)
+    assert one.keys() == other.keys()
+    for name, value in one.items():
+        assert getattr(value, "dtype", None) == getattr(other[name], "dtype", None)
+        np.testing.assert_array_equal(value, other[name], err_msg=name)
+
+
+def same_fit(one, other):
+    try:
+        assert_same_fit(one, other)
+    except AssertionError:
+        return False
+    return True
+
+
+def assert_same_fit_to_rounding(one, other):
+    """All fitted arrays agree to rounding, and the generators stand alike."""
+    one, other = fitted(one), fitted(other)
+    assert one.keys() == other.keys()
+    for name, value in one.items():
+        if isinstance(value, np.ndarray) and value.size:
+            assert_rounding(value, other[name])
+        elif not isinstance(value, np.ndarray):
+            assert value == other[name], name
+
+
+OUTPUTS = {
+    "transform": lambda rbm, X: rbm.transform(X),
+    "inverse_transform": lambda rbm, X: rbm.inverse_transform(rbm.transform(X)),
+    "gibbs": lambda rbm, X: rbm.gibbs(X, random_state=0),
+    "impute": lambda rbm, X: rbm.impute(X, n_steps=3),
+    "impute-gibbs": lambda rbm, X: rbm.impute(
+        X, method="gibbs", n_steps=3, random_state=0
+    ),
+    "free_energy": lambda rbm, X: rbm.free_energy(X),
+    "score_samples": lambda rbm, X: rbm.score_samples(X),
+    "pseudo_log_likelihood": lambda rbm, X: rbm.pseudo_log_likelihood(X),
+}
+every_output = pytest.mark.parametrize("output", OUTPUTS.values(), ids=OUTPUTS)
+
+# --- taking the place of BernoulliRBM -----------------------------------------
+
+
+@pytest.mark.parametrize("name", BernoulliRBM().get_params())
+def test_every_parameter_of_bernoulli_rbm_exists(name):
+    assert name in RBMTransformer().get_params()
+
+
+@pytest.mark.parametrize(
+    "name", ["n_components", "learning_rate", "n_iter", "verbose", "random_state"]
+)
+def test_default_equals_bernoulli_rbms(name):
+    assert RBMTransformer().get_params()[name] == BernoulliRBM().get_params()[name]
+
+
+def test_every_fitted_attribute_of_bernoulli_rbm_exists():
+    theirs = BernoulliRBM(4, n_iter=1).fit(binary_rows())
+    ours = small().fit(binary_rows())
+    assert {name for name in vars(theirs) if name[-1] == "_"} <= vars(ours).keys()
+
+
+def test_every_method_of_bernoulli_rbm_exists():
+    methods = inspect.getmembers(BernoulliRBM, inspect.isroutine)
+    public = {name for name, _ in methods if name[0] != "_"}
+    assert public <= set(dir(RBMTransformer))
+
+
+def test_weights_of_bernoulli_rbm_mean_the_same():
+    X = binary_rows()
+    theirs = BernoulliRBM(4, n_iter=2, random_state=0).fit(X)
+    ours = RBMTransformer.from_parameters(
+        theirs.components_, theirs.intercept_visible_, theirs.intercept_hidden_
+    )
+    assert_rounding(ours.transform(X), theirs.transform(X))
+    assert_rounding(ours.free_energy(X), theirs._free_energy(X))
+
+
+# --- dtypes and containers ----------------------------------------------------
+
+
+@every_algorithm
+@every_dtype
+def test_every_fitted_array_has_the_dtype_of_x(algorithm, dtype):
+    rbm = small(algorithm=algorithm).fit(binary_rows(dtype=dtype))
+    assert {array.dtype for array in float_arrays(rbm).values()} == {np.dtype(dtype)}
+
+
+@every_output
+@every_dtype
+def test_every_output_has_the_dtype_of_x(output, dtype):
+    X = binary_rows(dtype=dtype)
+    assert output(small().fit(X), X).dtype == dtype
+
+
+@every_dtype
+def test_samples_have_the_dtype_of_the_model(dtype):
+    rbm = small().fit(binary_rows(dtype=dtype))
+    assert rbm.sample(3, n_gibbs_steps=2).dtype == dtype
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.uint8, np.int8, bool, np.float16])
+def test_other_numbers_are_learnt_from_as_float64(kind):
+    X = binary_rows()
+    assert_same_fit(small().fit(X.astype(kind)), small().fit(X))
+
+
+@every_output
+@pytest.mark.parametrize("kind", [np.int64, np.uint8, bool])
+def test_outputs_for_other_numbers_are_those_for_float64(output, kind):
+    X = binary_rows()
+    rbm = small().fit(X)
+    found = output(rbm, X.astype(kind))
+    assert found.dtype == np.float64
+    np.testing.assert_array_equal(found, output(rbm, X))
+
+
+@every_sparse_format
+@every_dtype
+def test_sparse_rows_give_the_fit_of_dense_ones(sparse_format, dtype):
+    X = binary_rows(dtype=dtype)
+    assert_same_fit(small().fit(sparse_format(X)), small().fit(X))
+
+
+@every_output
+@every_sparse_format
+def test_sparse_rows_give_the_output_of_dense_ones(output, sparse_format):
+    X = binary_rows()
+    rbm = small().fit(X)
+    np.testing.assert_array_equal(output(rbm, sparse_format(X)), output(rbm, X))
+
+
+@every_dtype
+@pytest.mark.parametrize("batch_size", [16, 100])
+def test_memory_order_of_x_does_not_matter(dtype, batch_size):
+    X = binary_rows(dtype=dtype)
+    rbm = small(batch_size=batch_size)
+    assert_same_fit(clone(rbm).fit(np.asfortranarray(X)), clone(rbm).fit(X))
+
+
+@pytest.mark.parametrize("batch_size", [16, 100])
+def test_a_strided_view_is_learnt_from_as_its_copy(batch_size):
+    view = binary_rows(120, 12)[::2, ::-2]
+    rbm = small(batch_size=batch_size)
+    assert_same_fit(clone(rbm).fit(view), clone(rbm).fit(view.copy()))
+
+
+@every_algorithm
+@pytest.mark.parametrize("draw_visible", [False, True])
+def test_fit_takes_read_only_rows(algorithm, draw_visible):
+    X = binary_rows()
+    X.flags.writeable = False
+    small(algorithm=algorithm, draw_visible=draw_visible).fit(X)
+
+
+@every_output
+def test_sparse_rows_are_not_written_to(output):
+    X = sparse.csr_array(binary_rows())
+    for array in (X.data, X.indices, X.indptr):
+        array.flags.writeable = False
+    output(small().fit(X), X)
+
+
+@every_output
+def test_outputs_take_read_only_rows(output):
+    X = binary_rows()
+    rbm = small().fit(X)
+    X.flags.writeable = False
+    output(rbm, X)
+
+
+def memory_map(path, X):
+    """X in a file, mapped for reading."""
+    shape, dtype = X.shape, X.dtype
+    np.memmap(path, dtype, "w+", shape=shape)[...] = X
+    return np.memmap(path, dtype, "r", shape=shape)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.uint8])
+def test_a_memory_map_gives_what_its_array_gives(tmp_path, kind):
+    X = binary_rows(dtype=kind)
+    mapped = memory_map(tmp_path / "X", X)
+    one, other = small().fit(mapped), small().fit(X)
+    assert_same_fit(one, other)
+    np.testing.assert_array_equal(one.transform(mapped), other.transform(X))
+
+
+def peak_of(function, *args):
+    """Most bytes that numpy and Python held at a time during a call."""
+    tracemalloc.start()
+    function(*args)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+def test_a_memory_map_is_never_copied_whole(tmp_path):
+    X = np.random.default_rng(0).random((40_000, 200), dtype=np.float32)
+    mapped = memory_map(tmp_path / "X", X)
+    rbm = small(n_iter=1, batch_size=1000)
+    # Blocks of 4 MB, of the 32 MB of X.
+    assert peak_of(rbm.fit, mapped) < X.nbytes / 2
+    assert peak_of(rbm.transform, mapped) < X.nbytes / 2
+
+
+# --- sample weights -----------------------------------------------------------
+
+
+@every_algorithm
+@every_dtype
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_integer_weights_equal_repeated_rows_in_one_batch(algorithm, dtype, method):
+    X = binary_rows(dtype=dtype)
+    weights = np.random.default_rng(1).integers(4, size=len(X))
+    rbm = small(algorithm=algorithm, batch_size=200)
+    weighted = getattr(clone(rbm), method)(X, sample_weight=weights)
+    repeated = getattr(clone(rbm), method)(np.repeat(X, weights, axis=0))
+    assert_same_fit(weighted, repeated)
+
+
+@every_algorithm
+@pytest.mark.parametrize("batch_size", [16, 100])
+def test_rows_of_weight_zero_have_no_influence(algorithm, batch_size):
+    X = binary_rows()
+    weights = np.random.default_rng(1).uniform(0.5, 2, len(X)) * (X[:, 0] == 0)
+    kept = weights > 0
+    rbm = small(algorithm=algorithm, batch_size=batch_size)
+    weighted = clone(rbm).fit(X, sample_weight=weights)
+    assert_same_fit(weighted, clone(rbm).fit(X[kept], sample_weight=weights[kept]))
+
+
+@every_algorithm
+@pytest.mark.parametrize("batch_size", [16, 100])
+def test_weights_of_zero_and_one_choose_rows(algorithm, batch_size):
+    X = binary_rows()
+    chosen = X[:, 0] == 0
+    rbm = small(algorithm=algorithm, batch_size=batch_size)
+    weighted = clone(rbm).fit(X, sample_weight=chosen)
+    assert_same_fit_to_rounding(weighted, clone(rbm).fit(X[chosen]))
+
+
+@every_algorithm
+def test_equal_weights_in_many_batches_equal_none(algorithm):
+    X = binary_rows()
+    rbm = small(algorithm=algorithm)
+    weighted = clone(rbm).fit(X, sample_weight=np.full(len(X), 2.0))
+    assert_same_fit_to_rounding(weighted, clone(rbm).fit(X))
+
+
+@every_algorithm
+@pytest.mark.parametrize("batch_size", [16, 100])
+def test_fractional_weights_change_the_fit(algorithm, batch_size):
+    X = binary_rows()
+    weights = np.linspace(0.1, 1.9, len(X))
+    rbm = small(algorithm=algorithm, batch_size=batch_size)
+    weighted, plain = clone(rbm).fit(X, sample_weight=weights), clone(rbm).fit(X)
+    assert np.abs(weighted.components_ - plain.components_).max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (-np.ones(60), "Negative"),
+        (np.zeros(60), "non-zero"),
+        (np.full(60, np.nan), "NaN"),
+        (np.ones(59), "59"),
+        (np.ones((60, 2)), "1D"),
+    ],
+)
+def test_bad_weights_are_errors(weights, message):
+    with pytest.raises(ValueError, match=message):
+        small().fit(binary_rows(), sample_weight=weights)
+
+
+def test_a_pipeline_hands_weights_on():
+    X, weights = binary_rows(), np.linspace(0, 2, 60)
+    pipeline = Pipeline([("rbm", small())]).fit(X, rbm__sample_weight=weights)
+    assert_same_fit(pipeline["rbm"], small().fit(X, sample_weight=weights))
+
+
+# --- seeds --------------------------------------------------------------------
+
+
+@every_algorithm
+@every_dtype
+def test_the_same_seed_gives_the_same_fit(algorithm, dtype):
+    X = binary_rows(dtype=dtype)
+    rbm = small(algorithm=algorithm)
+    assert_same_fit(clone(rbm).fit(X), clone(rbm).fit(X))
+
+
+@pytest.mark.parametrize("seeds", [(0, 1), (None, None)])
+def test_different_seeds_give_different_fits(seeds):
+    X = binary_rows()
+    one, other = (small(random_state=seed).fit(X) for seed in seeds)
+    assert not same_fit(one, other)
+
+
+def test_a_random_state_instance_moves_on_from_fit_to_fit():
+    X, rbm = binary_rows(), small(random_state=np.random.RandomState(0))
+    assert_same_fit(rbm.fit(X), small().fit(X))
+    assert not same_fit(rbm.fit(X), small().fit(X))
+
+
+def test_fit_without_warm_start_starts_anew():
+    X = binary_rows()
+    rbm = small().fit(X)
+    assert_same_fit(clone(rbm).fit(X), rbm.fit(X))
+
+
+def test_fit_forgets_other_data():
+    X = binary_rows()
+    rbm = small().fit(1 - X[:, :4]).fit(X)
+    assert_same_fit(rbm, small().fit(X))
+
+
+@pytest.fixture
+def global_generator():
+    """numpy's global generator, put back afterwards."""
+    generator = check_random_state(None)
+    before = generator.get_state(legacy=False)
+    yield generator
+    generator.set_state(before)
+
+
+def position(generator):
+    return repr(generator.get_state(legacy=False))
+
+
+@every_algorithm
+def test_a_seeded_fit_leaves_the_global_generator_alone(global_generator, algorithm):
+    X, rbm = binary_rows(), small(algorithm=algorithm)
+    global_generator.seed(1)
+    before = position(global_generator)
+    one = clone(rbm).fit(X)
+    assert position(global_generator) == before
+    global_generator.seed(2)
+    assert_same_fit(clone(rbm).fit(X), one)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "transform",
+        "impute",
+        "free_energy",
+        "score_samples",
+        "score",
+        "pseudo_log_likelihood",
+    ],
+)
+def test_what_is_deterministic_draws_no_random_numbers(global_generator, name):
+    X = binary_rows()
+    rbm = small(random_state=None).fit(X)
+    before = position(global_generator)
+    getattr(rbm, name)(X)
+    assert position(global_generator) == before
+
+
+# --- going on: warm start, partial_fit, pickles -------------------------------
+
+
+def by_pickle(rbm):
+    return pickle.loads(pickle.dumps(rbm))
+
+
+def by_joblib(rbm):
+    file = BytesIO()
+    joblib.dump(rbm, file)
+    file.seek(0)
+    return joblib.load(file)
+
+
+def by_skops(rbm):
+    """Through skops, which has to trust nothing but the class."""
+    data = skops.io.dumps(rbm)
+    trusted = skops.io.get_untrusted_types(data=data)
+    assert trusted == ["sklearn_dbn._rbm.RBMTransformer"]
+    return skops.io.loads(data, trusted=trusted)
+
+
+ROUND_TRIPS = {"pickle": by_pickle, "joblib": by_joblib, "skops": by_skops}
+every_round_trip = pytest.mark.parametrize(
+    "round_trip", ROUND_TRIPS.values(), ids=ROUND_TRIPS
+)
+
+
+@every_algorithm
+@every_dtype
+def test_a_warm_start_continues_everything(algorithm, dtype):
+    X = binary_rows(dtype=dtype)
+    rbm = small(algorithm=algorithm, n_iter=5, momentum=0.5, warm_start=True).fit(X)
+    rbm.set_params(n_iter=10).fit(X)
+    assert_same_fit(rbm, small(algorithm=algorithm, n_iter=10, momentum=0.5).fit(X))
+
+
+@every_algorithm
+@every_round_trip
+def test_a_fit_resumed_from_a_file_continues_everything(algorithm, round_trip):
+    X = binary_rows(dtype=np.float32)
+    rbm = small(algorithm=algorithm, n_iter=5, warm_start=True).fit(X)
+    rbm = round_trip(rbm).set_params(n_iter=10).fit(X)
+    assert_same_fit(rbm, small(algorithm=algorithm, n_iter=10).fit(X))
+
+
+@every_round_trip
+@every_output
+def test_a_round_trip_keeps_every_output(round_trip, output):
+    X = binary_rows()
+    rbm = small().fit(X)
+    np.testing.assert_array_equal(output(round_trip(rbm), X), output(rbm, X))
+
+
+@every_round_trip
+def test_a_round_trip_keeps_the_estimate_of_log_z(round_trip):
+    rbm = small().fit(binary_rows())
+    rbm.log_partition(method="ais", n_temperatures=100)
+    assert_same_fit(round_trip(rbm), rbm)
+
+
+@every_algorithm
+@every_dtype
+def test_one_fit_equals_as_many_partial_fits(algorithm, dtype):
+    X = binary_rows(dtype=dtype)
+    rbm = small(algorithm=algorithm)
+    for _ in range(10):
+        rbm.partial_fit(X)
+    assert_same_fit(rbm, small(algorithm=algorithm, n_iter=10).fit(X))
+
+
+def test_partial_fit_returns_self():
+    rbm = small()
+    assert rbm.partial_fit(binary_rows()) is rbm
+
+
+def test_partial_fit_counts_epochs():
+    X = binary_rows()
+    rbm = small().fit(X)
+    rbm.partial_fit(X)
+    rbm.partial_fit(X)
+    assert rbm.n_iter_ == 5
+
+
+@pytest.mark.parametrize("later", [np.float64, np.int64])
+def test_partial_fit_keeps_float32(later):
+    X = binary_rows(dtype=np.float32)
+    rbm = small().partial_fit(X).partial_fit(X.astype(later))
+    assert {array.dtype for array in float_arrays(rbm).values()} == {np.dtype("f4")}
+
+
+def test_partial_fit_takes_rows_of_other_batches():
+    X = binary_rows()
+    rbm = small()
+    for rows in np.array_split(X, 7):
+        rbm.partial_fit(rows)
+    assert rbm.n_iter_ == 7
+    assert np.isfinite(rbm.score(X))
+
+
+def test_a_warm_start_at_its_goal_changes_nothing():
+    X = binary_rows()
+    rbm = small(warm_start=True).fit(X)
+    assert_same_fit(by_pickle(rbm).fit(X), rbm)
+
+
+def test_no_epochs_leave_a_usable_estimator():
+    X = binary_rows()
+    rbm = small(n_iter=0).fit(X)
+    assert rbm.n_iter_ == 0
+    assert np.isfinite(by_pickle(rbm).score(X))
+    assert_same_fit(rbm.partial_fit(X), small(n_iter=1).fit(X))
+
+
+@pytest.mark.parametrize("before", ["cd", "pcd", "pt"])
+@pytest.mark.parametrize("after", ["cd", "pcd", "pt"])
+@pytest.mark.parametrize(
+    "change", [{}, {"batch_size": 7}, {"n_chains": 9}, {"n_temperatures": 4}], ids=str
+)
+def test_a_warm_start_takes_other_settings(before, after, change):
+    X = binary_rows()
+    rbm = small(algorithm=before, warm_start=True).fit(X)
+    rbm.set_params(algorithm=after, n_iter=6, **change).fit(X)
+    assert rbm.n_iter_ == 6
+    n_chains = 0 if after == "cd" else rbm.n_chains or rbm.batch_size
+    assert rbm.h_samples_.shape == (n_chains, 4)
+    assert np.isfinite(rbm.score(X))
+
+
+def test_training_goes_on_from_given_parameters():
+    X, rbm = binary_rows(), known(4, 6, warm_start=True, n_iter=2)
+    before = rbm.components_.copy()
+    assert rbm.fit(X).n_iter_ == 2
+    assert np.abs(rbm.components_ - before).max() < np.abs(before).max()
+
+
+def test_fitted_attributes_are_the_users_own():
+    X = binary_rows()
+    rbm = small(warm_start=True).fit(X)
+    kept = rbm.components_
+    copy = kept.copy()
+    rbm.set_params(n_iter=6).fit(X)
+    np.testing.assert_array_equal(kept, copy)
+
+
+PLAIN = (np.ndarray, int, float, str, type(None))
+
+
+def is_plain(value):
+    if isinstance(value, list):
+        return all(is_plain(item) for item in value)
+    return isinstance(value, PLAIN)
+
+
+@every_algorithm
+def test_fitted_state_is_plain(algorithm):
+    rbm = small(algorithm=algorithm).fit(binary_rows())
+    rbm.score(binary_rows())
+    assert [name for name, value in fitted(rbm).items() if not is_plain(value)] == []
+
+
+# --- interruptions and divergence ---------------------------------------------
+
+UPDATES_PER_EPOCH = 4  # sixty rows in batches of sixteen
+
+
+def interrupt(monkeypatch, after):
+    """Ctrl-C in place of the update that follows so many others."""
+    learn, calls = training.learn, itertools.count()
+
+    def interrupted(*args):
+        if next(calls) == after:
+            raise KeyboardInterrupt
+        learn(*args)
+
+    monkeypatch.setattr(training, "learn", interrupted)
+
+
+@pytest.fixture
+def interrupted(monkeypatch):
+    """A fit that Ctrl-C stops in the middle of the third epoch of five."""
+
+    def fit(algorithm):
+        rbm = small(algorithm=algorithm, n_iter=5, warm_start=True)
+        with monkeypatch.context() as patch:
+            interrupt(patch, 2 * UPDATES_PER_EPOCH + 2)
+            with pytest.raises(KeyboardInterrupt):
+                rbm.fit(binary_rows())
+        return rbm
+
+    return fit
+
+
+@every_algorithm
+def test_an_interruption_leaves_the_last_finished_epoch(interrupted, algorithm):
+    rbm = interrupted(algorithm)
+    assert rbm.n_iter_ == 2
+    assert_same_fit(rbm, small(algorithm=algorithm, n_iter=2).fit(binary_rows()))
+
+
+@every_algorithm
+def test_an_interrupted_fit_can_go_on(interrupted, algorithm):
+    rbm = interrupted(algorithm).fit(binary_rows())
+    assert_same_fit(rbm, small(algorithm=algorithm, n_iter=5).fit(binary_rows()))
+
+
+def test_an_interruption_of_the_first_epoch_leaves_a_usable_estimator(monkeypatch):
+    rbm = small()
+    interrupt(monkeypatch, 1)
+    with pytest.raises(KeyboardInterrupt):
+        rbm.fit(binary_rows())
+    assert rbm.n_iter_ == 0
+    assert rbm.transform(binary_rows()).shape == (60, 4)
+
+
+def test_an_interrupted_partial_fit_changes_nothing(monkeypatch):
+    X = binary_rows()
+    rbm = small().fit(X)
+    before = by_pickle(rbm)
+    interrupt(monkeypatch, 1)
+    with pytest.raises(KeyboardInterrupt):
+        rbm.partial_fit(X)
+    assert_same_fit(rbm, before)
+
+
+DIVERGED = (
+    r"(?s)layer 1, epoch 3: the (weights|visible bias|hidden bias) .*"
+    "`learning_rate`.*scale the data"
+)
+
+
+@every_algorithm
+@every_dtype
+@pytest.mark.parametrize("visible", ["gaussian", "bernoulli"])
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_divergence_is_an_error_and_keeps_the_last_finite_epoch(
+    algorithm, dtype, visible, momentum
+):
+    X = binary_rows(dtype=dtype)
+    rbm = small(algorithm=algorithm, visible=visible, momentum=momentum)
+    sane = clone(rbm).set_params(learning_rate=0.01, n_iter=2).fit(X)
+    largest = float(np.finfo(dtype).max)
+    rbm.set_params(learning_rate=[0.01, 0.01, largest], n_iter=5)
+    with pytest.raises(ValueError, match=DIVERGED):
+        rbm.fit(X)
+    assert_same_fit(rbm, sane)
+    assert np.isfinite(rbm.transform(X)).all()
+
+
+@every_algorithm
+@every_dtype
+@pytest.mark.parametrize("learning_rate", [1e3, 1e30, 1e300])
+def test_an_enormous_learning_rate_never_leaves_parameters_that_are_not_finite(
+    algorithm, dtype, learning_rate
+):
+    X = np.random.default_rng(0).standard_normal((60, 6)).astype(dtype)
+    rbm = small(
+        algorithm=algorithm,
+        visible="gaussian",
+        learning_rate=learning_rate,
+        n_iter=200,
+    )
+    with pytest.raises(ValueError, match=r"layer 1, epoch \d+: .*`learning_rate`"):
+        rbm.fit(X)
+    assert all(np.isfinite(array).all() for array in float_arrays(rbm).values())
+
+
+def test_a_diverged_fit_can_go_on_with_a_lower_rate():
+    X = binary_rows()
+    rbm = small(warm_start=True, learning_rate=[0.1, 0.1, 1e308], n_iter=5)
+    with pytest.raises(ValueError, match="epoch 3"):
+        rbm.fit(X)
+    rbm.set_params(learning_rate=0.1).fit(X)
+    assert_same_fit(rbm, small(n_iter=5).fit(X))
+
+
+def test_a_diverged_partial_fit_changes_nothing():
+    X = binary_rows()
+    rbm = small().fit(X)
+    before = by_pickle(rbm)
+    with pytest.raises(ValueError, match="epoch 4"):
+        rbm.set_params(learning_rate=1e308).partial_fit(X)
+    assert_same_fit(rbm, before)
+
+
+# --- parameters ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("visible", "message"),
+    [
+        ([("bernoulli", 5)], "5 features.* X has 6 features.*add up"),
+        ([], "0 features"),
+        ([("poisson", 6)], r"\('poisson', 6\)"),
+        ([("bernoulli", 6.0)], r"\('bernoulli', 6.0\)"),
+        ([("bernoulli", 7), ("softmax", -1)], r"\('softmax', -1\)"),
+        ([("bernoulli", 6, 1)], r"\('bernoulli', 6, 1\)"),
+        (["bernoulli"], "'bernoulli'"),
+        ([6], "entry 6"),
+        ([None], "entry None"),
+        ([(["bernoulli"], 6)], r"\(\['bernoulli'\], 6\)"),
+    ],
+    ids=repr,
+)
+def test_a_bad_description_of_visible_units_is_an_error(visible, message):
+    with pytest.raises(ValueError, match=f"visible.*{message}"):
+        small(visible=visible).fit(binary_rows())
+
+
+@pytest.mark.parametrize("kind", ["bernoulli", "gaussian", "softmax"])
+def test_a_block_of_all_columns_equals_its_name(kind):
+    X = binary_rows()
+    assert_same_fit(small(visible=[(kind, 6)]).fit(X), small(visible=kind).fit(X))
+
+
+def test_adjacent_blocks_of_a_kind_equal_one():
+    X = binary_rows()
+    parts = [("bernoulli", 2), ("bernoulli", 4)]
+    assert_rounding(
+        small(visible=parts).fit(X).data_mean_, small().fit(X).data_mean_, 1
+    )
+    one = known(4, 6, visible=parts)
+    assert_rounding(one.score_samples(X), known(4, 6).score_samples(X))
+
+
+@pytest.mark.parametrize("algorithm", ["pcd", "pt"])
+@pytest.mark.parametrize("n_chains", [1, 5, 40])
+def test_there_are_as_many_chains_as_asked_for(algorithm, n_chains):
+    rbm = small(algorithm=algorithm, n_chains=n_chains).fit(binary_rows())
+    assert rbm.h_samples_.shape == (n_chains, 4)
+    assert set(np.unique(rbm.h_samples_)) <= {0, 1}
+
+
+@pytest.mark.parametrize("algorithm", ["pcd", "pt"])
+def test_there_are_as_many_chains_as_rows_of_a_batch_by_default(algorithm):
+    rbm = small(algorithm=algorithm).fit(binary_rows())
+    assert rbm.h_samples_.shape == (16, 4)
+
+
+def test_contrastive_divergence_keeps_no_chains():
+    rbm = small(algorithm="cd", n_chains=5).fit(binary_rows())
+    assert rbm.h_samples_.shape == (0, 4)
+
+
+SCHEDULES = {"learning_rate": 0.1, "momentum": 0.3, "n_gibbs_steps": 2}
+every_schedule = pytest.mark.parametrize(("name", "value"), SCHEDULES.items())
+
+
+@every_schedule
+@every_dtype
+@pytest.mark.parametrize("sequence", [list, tuple, np.array])
+def test_a_constant_schedule_equals_the_number(name, value, dtype, sequence):
+    X = binary_rows(dtype=dtype)
+    scheduled = small(**{name: sequence([value, value])}).fit(X)
+    assert_same_fit(scheduled, small(**{name: value}).fit(X))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [*SCHEDULES.items(), ("weight_decay", 0.003), ("weight_scale", 0.3)],
+)
+@every_dtype
+def test_a_number_of_numpy_equals_pythons(name, value, dtype):
+    X = binary_rows(dtype=dtype)
+    scheduled = small(**{name: np.array([value])[0]}).fit(X)
+    assert_same_fit(scheduled, small(**{name: value}).fit(X))
+
+
+@every_schedule
+def test_the_last_value_of_a_schedule_holds_thereafter(name, value):
+    X, later = binary_rows(), {"learning_rate": 0.01, "momentum": 0.8}.get(name, 4)
+    rbm = small(n_iter=1, warm_start=True, **{name: value}).fit(X)
+    rbm.set_params(n_iter=4, **{name: later}).fit(X)
+    scheduled = small(n_iter=4, **{name: [value, later]}).fit(X)
+    assert_same_fit(rbm, scheduled)
+
+
+@pytest.mark.parametrize(
+    ("name", "schedule"),
+    [
+        ("learning_rate", []),
+        ("learning_rate", [0.1, -0.1]),
+        ("learning_rate", [0.0]),
+        ("learning_rate", [np.nan]),
+        ("learning_rate", ["fast"]),
+        ("learning_rate", [[0.1]]),
+        ("momentum", []),
+        ("momentum", [0.5, 1.0]),
+        ("momentum", [-0.1]),
+        ("n_gibbs_steps", []),
+        ("n_gibbs_steps", [0]),
+        ("n_gibbs_steps", [1.5]),
+    ],
+    ids=str,
+)
+def test_a_bad_schedule_is_an_error_that_names_the_parameter(name, schedule):
+    with pytest.raises(ValueError, match=name):
+        small(**{name: schedule}).fit(binary_rows())
+
+
+def range_warnings(method, X, **params):
+    """The warnings of a fit."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        getattr(small(**params), method)(X)
+    return [(warning.category, str(warning.message)) for warning in caught]
+
+
+@every_sparse_format
+@pytest.mark.parametrize("method", ["fit", "fit_transform", "partial_fit"])
+def test_values_outside_the_unit_interval_give_one_warning(sparse_format, method):
+    X = 5 * binary_rows() - 2
+    for rows in (X, sparse_format(X)):
+        ((category, message),) = range_warnings(method, rows, verbose=1)
+        assert category is UserWarning
+        assert "[-2, 3]" in message
+        assert "MinMaxScaler" in message
+        assert "visible='gaussian'" in message
+
+
+@pytest.mark.parametrize("visible", ["softmax", [("gaussian", 3), ("softmax", 3)]])
+def test_other_units_in_the_unit_interval_give_one_warning(visible):
+    assert len(range_warnings("fit", 2 * binary_rows(), visible=visible)) == 1
+
+
+@pytest.mark.parametrize("visible", ["gaussian", [("gaussian", 3), ("bernoulli", 3)]])
+def test_gaussian_columns_may_have_any_range(visible):
+    X = binary_rows()
+    X[:, :3] = 5 * X[:, :3] - 2
+    if visible == "gaussian":
+        X *= 3
+    assert range_warnings("fit", X, visible=visible) == []
+
+
+def test_values_in_the_unit_interval_give_no_warning():
+    X = np.random.default_rng(0).random((60, 6))
+    assert range_warnings("fit", X) == []
+
+
+def test_rows_of_weight_zero_give_no_warning():
+    X = binary_rows()
+    X[0] = 7
+    small().fit(X, sample_weight=np.arange(60) > 0)
+
+
+@pytest.mark.parametrize("n_iter", [1, 4])
+def test_verbose_prints_a_line_for_each_epoch(capsys, n_iter):
+    small(n_iter=n_iter, verbose=1).fit(binary_rows())
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == n_iter
+    for epoch, line in enumerate(lines, start=1):
+        assert "RBMTransformer" in line
+        assert f"epoch {epoch}/{n_iter}" in line
+
+
+def test_a_warm_start_prints_the_epochs_that_it_adds(capsys):
+    rbm = small(n_iter=2, warm_start=True).fit(binary_rows())
+    rbm.set_params(n_iter=4, verbose=1).fit(binary_rows())
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_nothing_is_printed_by_default(capsys):
+    small().fit(binary_rows()).partial_fit(binary_rows())
+    assert capsys.readouterr() == ("", "")
+
+
+@every_algorithm
+def test_printing_does_not_change_the_fit(algorithm):
+    X = binary_rows()
+    loud = small(algorithm=algorithm, verbose=1).fit(X)
+    assert_same_fit(loud, small(algorithm=algorithm).fit(X))
+
+
+# --- features -----------------------------------------------------------------
+
+
+@every_dtype
+@pytest.mark.parametrize("visible", ["bernoulli", "gaussian", "softmax"])
+def test_transform_is_the_logistic_function_of_the_field(dtype, visible):
+    X = binary_rows(dtype=dtype)
+    rbm = small(visible=visible).fit(X)
+    field = X @ rbm.components_.T + rbm.intercept_hidden_
+    assert_rounding(rbm.transform(X), expit(field))
+
+
+@every_dtype
+@pytest.mark.parametrize(
+    ("visible", "mean"),
+    [
+        ("bernoulli", expit),
+        ("gaussian", np.positive),
+        ("softmax", lambda field: softmax(field, axis=1)),
+    ],
+)
+def test_inverse_transform_is_the_mean_of_the_visible_units(dtype, visible, mean):
+    X = binary_rows(dtype=dtype)
+    rbm = small(visible=visible).fit(X)
+    H = rbm.transform(X)
+    field = H @ rbm.components_ + rbm.intercept_visible_
+    assert_rounding(rbm.inverse_transform(H), mean(field))
+
+
+def test_saturated_units_are_exactly_off_and_on():
+    rbm = RBMTransformer.from_parameters([[2e4]], [0], [-1e4], data_mean=[0.5])
+    np.testing.assert_array_equal(rbm.transform([[0], [1]]), [[0], [1]])
+
+
+def test_inverse_transform_of_visible_rows_is_an_error_that_names_the_remedy():
+    rbm = small().fit(binary_rows())
+    with pytest.raises(ValueError, match=r"6 columns.*4 hidden units.*transform"):
+        rbm.inverse_transform(binary_rows())
+
+
+@every_output
+def test_rows_of_another_width_are_an_error(output):
+    rbm = small().fit(binary_rows())
+    with pytest.raises(ValueError, match="expecting 6 features"):
+        output(rbm, binary_rows()[:, :5])
+
+
+@every_output
+def test_an_unfitted_estimator_says_so(output):
+    with pytest.raises(NotFittedError):
+        output(small(), binary_rows())
+
+
+@pytest.mark.parametrize(
+    "ask", [lambda rbm: rbm.sample(1), lambda rbm: rbm.log_partition()]
+)
+def test_an_unfitted_model_says_so(ask):
+    with pytest.raises(NotFittedError):
+        ask(small())
+
+
+def test_inverse_transform_of_an_unfitted_estimator_says_so():
+    with pytest.raises(NotFittedError):
+        small().inverse_transform(np.zeros((1, 4)))
+
+
+@every_output
+def test_a_data_frame_gives_what_its_array_gives_without_warning(output):
+    X = binary_rows()
+    frame = pd.DataFrame(X, columns=list("abcdef"))
+    rbm = small().fit(frame)
+    np.testing.assert_array_equal(output(rbm, frame), output(small().fit(X), X))
+
+
+def test_data_frames_come_out_with_names_of_the_components():
+    frame = pd.DataFrame(binary_rows(), columns=list("abcdef"), index=range(100, 160))
+    rbm = small().set_output(transform="pandas").fit(frame)
+    found = rbm.transform(frame)
+    assert list(found.columns) == [f"rbmtransformer{i}" for i in range(4)]
+    assert list(found.index) == list(frame.index)
+    assert list(rbm.get_feature_names_out()) == list(found.columns)
+    assert list(rbm.feature_names_in_) == list("abcdef")
+    np.testing.assert_array_equal(
+        rbm.inverse_transform(found), rbm.inverse_transform(found.to_numpy())
+    )
+
+
+# --- parameters from elsewhere ------------------------------------------------
+
+
+@every_dtype
+def test_from_parameters_keeps_the_parameters(dtype):
+    rng = np.random.default_rng(0)
+    weights, b, c = (rng.random(shape, dtype) for shape in ((2, 3), 3, 2))
+    rbm = RBMTransformer.from_parameters(weights, b, c)
+    np.testing.assert_array_equal(rbm.components_, weights)
+    np.testing.assert_array_equal(rbm.intercept_visible_, b)
+    np.testing.assert_array_equal(rbm.intercept_hidden_, c)
+    assert rbm.n_components == 2
+    assert {array.dtype for array in float_arrays(rbm).values()} == {np.dtype(dtype)}
+
+
+def test_from_parameters_copies():
+    weights = np.zeros((2, 3))
+    rbm = RBMTransformer.from_parameters(weights, np.zeros(3), np.zeros(2))
+    weights += 1
+    assert not rbm.components_.any()
+
+
+def test_from_parameters_sets_other_parameters():
+    rbm = known(2, 3, algorithm="pt", n_chains=7)
+    assert rbm.get_params()["algorithm"] == "pt"
+    assert rbm.h_samples_.shape == (7, 2)
+
+
+def test_from_parameters_estimates_the_base_rate():
+    weights, c = np.zeros((2, 3)), np.zeros(2)
+    field = np.array([-1.0, 0.0, 2.0])
+    rbm = RBMTransformer.from_parameters(weights, field, c, random_state=0)
+    # Without weights, the conditional means are the means themselves.
+    assert_rounding(rbm.data_mean_, expit(field))
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({"intercept_visible": np.zeros(2)}, "intercept_visible"),
+        ({"intercept_hidden": np.zeros(3)}, "intercept_hidden"),
+        ({"intercept_hidden": np.zeros((2, 1))}, "intercept_hidden"),
+        ({"data_mean": np.zeros(2)}, "data_mean"),
+        ({"components": np.full((2, 3), np.inf)}, "components"),
+        ({"intercept_visible": [0, np.nan, 0]}, "intercept_visible"),
+        ({"visible": [("gaussian", 2)]}, "visible"),
+        ({"algorithm": "sgd"}, "algorithm"),
+    ],
+    ids=str,
+)
+def test_bad_parameters_from_elsewhere_are_errors_that_name_them(change, name):
+    parameters = {
+        "components": np.zeros((2, 3)),
+        "intercept_visible": np.zeros(3),
+        "intercept_hidden": np.zeros(2),
+    }
+    with pytest.raises(ValueError, match=name):
+        RBMTransformer.from_parameters(**(parameters | change))
+
+
+# --- samples ------------------------------------------------------------------
+
+
+@every_dtype
+def test_samples_are_distributed_as_the_model_says(dtype):
+    rbm = known(2, 3, dtype=dtype)
+    rows = rbm.sample(20_000, n_gibbs_steps=100, random_state=0)
+    log_p = logsumexp(log_weights(rbm), axis=1)
+    assert p_value(rows, softmax(log_p)) > UNLIKELY
+
+
+@every_dtype
+def test_a_gibbs_step_is_distributed_as_the_model_says(dtype):
+    rbm, v = known(2, 3, dtype=dtype), np.array([[1, 0, 1]], dtype)
+    rows = rbm.gibbs(np.repeat(v, 20_000, axis=0), random_state=0)
+    pairs = log_weights(rbm)
+    h_given_v = softmax(pairs[0b101])
+    v_given_h = softmax(pairs, axis=0)
+    assert p_value(rows, v_given_h @ h_given_v) > UNLIKELY
+
+
+@every_algorithm
+@pytest.mark.parametrize("n_samples", [1, 16, 100])
+def test_samples_are_binary_rows_as_many_as_asked_for(algorithm, n_samples):
+    rbm = small(algorithm=algorithm).fit(binary_rows())
+    rows = rbm.sample(n_samples, n_gibbs_steps=3, random_state=0)
+    assert rows.shape == (n_samples, 6)
+    assert set(np.unique(rows)) <= {0, 1}
+
+
+DRAWING = {
+    "sample": lambda rbm, seed: rbm.sample(50, n_gibbs_steps=3, random_state=seed),
+    "gibbs": lambda rbm, seed: rbm.gibbs(binary_rows(), random_state=seed),
+    "impute": lambda rbm, seed: rbm.impute(
+        with_gaps(binary_rows())[0], method="gibbs", random_state=seed
+    ),
+}
+every_drawing = pytest.mark.parametrize("draw", DRAWING.values(), ids=DRAWING)
+
+
+@every_drawing
+def test_drawing_does_not_change_the_estimator(draw):
+    rbm = small().fit(binary_rows())
+    before = by_pickle(rbm)
+    draw(rbm, None)
+    assert_same_fit(rbm, before)
+
+
+@every_drawing
+def test_drawing_is_afresh_each_time(draw):
+    rbm = small().fit(binary_rows())
+    assert not np.array_equal(draw(rbm, None), draw(rbm, None))
+
+
+@every_drawing
+def test_drawing_with_a_seed_is_repeatable(draw):
+    rbm = small().fit(binary_rows())
+    np.testing.assert_array_equal(draw(rbm, 1), draw(rbm, 1))
+    assert not np.array_equal(draw(rbm, 1), draw(rbm, 2))
+
+
+@pytest.mark.parametrize("name", ["n_samples", "n_gibbs_steps"])
+@pytest.mark.parametrize("value", [0, -1, 2.0, None])
+def test_a_bad_number_of_samples_or_steps_is_an_error(name, value):
+    with pytest.raises(ValueError, match=name):
+        known(2, 3).sample(**({"n_samples": 1, "n_gibbs_steps": 1} | {name: value}))
+
+
+every_imputation = pytest.mark.parametrize("method", ["mean-field", "gibbs"])
+
+
+@every_imputation
+@every_dtype
+def test_impute_keeps_observed_entries_and_fills_the_others(method, dtype):
+    X = np.random.default_rng(0).random((60, 6), dtype)
+    rbm = small().fit(X)
+    gaps, missing = with_gaps(X)
+    before = gaps.copy()
+    found = rbm.impute(gaps, method=method, random_state=0)
+    np.testing.assert_array_equal(gaps, before)
+    np.testing.assert_array_equal(found[~missing], X[~missing])
+    assert found.min() >= 0
+    assert found.max() <= 1
+
+
+@every_imputation
+def test_impute_gives_complete_rows_back(method):
+    X = binary_rows()
+    np.testing.assert_array_equal(small().fit(X).impute(X, method=method), X)
+
+
+@every_imputation
+def test_without_weights_impute_fills_in_the_means(method):
+    field = np.array([-1.0, 0.0, 2.0])
+    rbm = RBMTransformer.from_parameters(
+        np.zeros((2, 3)), field, np.zeros(2), data_mean=np.full(3, 0.5)
+    )
+    found = rbm.impute(np.full((1, 3), np.nan), method=method, n_steps=10)
+    assert_rounding(found, expit(field)[None])
+
+
+def test_mean_field_imputation_is_deterministic():
+    gaps, _ = with_gaps(binary_rows())
+    rbm = small().fit(binary_rows())
+    np.testing.assert_array_equal(rbm.impute(gaps), rbm.impute(gaps))
+
+
+def test_mean_field_imputation_reaches_its_fixed_point():
+    gaps, missing = with_gaps(binary_rows())
+    rbm = known(4, 6, scale=0.3)
+    found = rbm.impute(gaps, n_steps=200)
+    again = rbm.inverse_transform(rbm.transform(found))
+    assert_rounding(found[missing], again[missing])
+
+
+def test_gibbs_imputation_approaches_the_conditional_mean():
+    rbm, n_rows, n_steps = known(2, 3), 2000, 100
+    gaps = np.repeat([[1.0, np.nan, 0.0]], n_rows, axis=0)
+    found = rbm.impute(gaps, method="gibbs", n_steps=n_steps, random_state=0)[:, 1]
+    log_p = logsumexp(log_weights(rbm), axis=1)
+    expected = softmax(log_p[[0b100, 0b110]])[1]
+    error = found.std(ddof=1) / np.sqrt(n_rows)
+    assert abs(found.mean() - expected) < stats.norm.isf(UNLIKELY / 2) * error
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"method": "mean"}, "'mean-field' or 'gibbs'; found 'mean'"),
+        ({"n_steps": 0}, "n_steps"),
+        ({"n_steps": 1.5}, "n_steps"),
+    ],
+)
+def test_a_bad_way_to_impute_is_an_error(params, message):
+    with pytest.raises(ValueError, match=message):
+        known(2, 3).impute(np.full((1, 3), np.nan), **params)
+
+
+# --- likelihood ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (3, 2), (5, 8), (8, 5)])
+@every_dtype
+def test_probabilities_of_all_states_sum_to_one(shape, dtype):
+    rbm = known(*shape, dtype=dtype)
+    v = states(shape[1]).astype(dtype)
+    total = np.exp(rbm.score_samples(v).astype(np.float64)).sum()
+    error = 100 * np.finfo(dtype).eps * np.abs(rbm.free_energy(v)).max()
+    assert abs(total - 1) < error
+
+
+def test_score_samples_is_the_marginal_log_probability():
+    rbm = known(2, 3)
+    pairs = log_weights(rbm)
+    expected = logsumexp(pairs, axis=1) - logsumexp(pairs)
+    assert_rounding(rbm.score_samples(states(3)), expected)
+
+
+def test_free_energy_sums_the_hidden_units_out():
+    rbm = known(2, 3)
+    expected = -logsumexp(log_weights(rbm), axis=1)
+    assert_rounding(rbm.free_energy(states(3)), expected)
+
+
+def test_score_is_the_mean_of_score_samples():
+    X = binary_rows()
+    rbm = small().fit(X)
+    assert isinstance(rbm.score(X), float)
+    assert_rounding(rbm.score(X), rbm.score_samples(X).mean())
+
+
+@every_dtype
+def test_pseudo_log_likelihood_sums_the_conditionals(dtype):
+    rbm, v = known(2, 3, dtype=dtype), states(3).astype(dtype)
+    log_p = rbm.score_samples(v)
+    # In counting order, flipping unit i moves to the state 2^(2 - i) away.
+    flipped = [log_p[np.arange(8) ^ bit] for bit in (4, 2, 1)]
+    expected = sum(log_p - np.logaddexp(log_p, other) for other in flipped)
+    assert_rounding(rbm.pseudo_log_likelihood(v), expected)
+
+
+@every_output
+@pytest.mark.parametrize("visible", ["bernoulli", "gaussian", "softmax"])
+def test_outputs_are_deterministic(output, visible):
+    X = binary_rows()
+    rbm = small(visible=visible).fit(X)
+    np.testing.assert_array_equal(output(rbm, X), output(rbm, X))
+
+
+@every_algorithm
+def test_training_raises_the_likelihood_above_that_of_a_fair_coin(algorithm):
+    X = make_bars_and_stripes(3)
+    rbm = RBMTransformer(
+        8, algorithm=algorithm, batch_size=16, n_iter=100, random_state=0
+    )
+    assert rbm.fit(X).score(X) > 9 * np.log(0.5)
+
+
+def estimate(rbm, method, **params):
+    """log Z and its standard error from a short annealing."""
+    params = {"n_temperatures": 1000, "tol": 1.0, "return_std": True} | params
+    return rbm.log_partition(method=method, **params)
+
+
+@every_dtype
+def test_exact_log_z_is_that_of_all_pairs_of_states(dtype):
+    rbm = known(5, 8, dtype=dtype)
+    log_z, std = rbm.log_partition(method="exact", return_std=True)
+    assert_rounding(log_z, logsumexp(log_weights(rbm)))
+    assert std == 0
+
+
+@every_dtype
+@pytest.mark.parametrize("method", ["ais", "reverse-ais"])
+def test_annealing_agrees_with_enumeration(method, dtype):
+    rbm = known(5, 8, dtype=dtype)
+    log_z, std = estimate(rbm, method)
+    assert 0 < std < 0.1
+    assert abs(log_z - rbm.log_partition(method="exact")) < 5 * std
+
+
+def test_a_small_model_is_enumerated_by_default():
+    rbm = known(5, 8)
+    assert rbm.log_partition() == rbm.log_partition(method="exact")
+
+
+def test_a_large_model_is_annealed_by_default():
+    rbm = known(21, 21, scale=0.1)
+    assert rbm.log_partition() == rbm.log_partition(method="ais")
+
+
+def test_many_visible_units_are_enumerated_by_way_of_few_hidden_ones():
+    rbm = known(2, 300, scale=0.1)
+    assert rbm.log_partition(return_std=True)[1] == 0
+
+
+def test_enumeration_of_a_large_model_is_an_error_that_names_the_remedy():
+    with pytest.raises(ValueError, match=r"20 binary units.*method='ais'"):
+        known(21, 21).log_partition(method="exact")
+
+
+@pytest.mark.parametrize("method", ["ais", "reverse-ais"])
+def test_the_number_of_jobs_does_not_change_the_estimate(method):
+    rbm = known(5, 8)
+    params = {"n_runs": 120, "n_temperatures": 50}
+    alone = estimate(clone_fitted(rbm), method, **params)
+    assert estimate(clone_fitted(rbm), method, n_jobs=2, **params) == alone
+
+
+def clone_fitted(rbm):
+    """A copy of the fitted estimator that has no log Z in store."""
+    copy = by_pickle(rbm)
+    vars(copy).pop("log_partition_", None)
+    return copy
+
+
+def test_the_standard_error_says_how_far_estimates_spread():
+    rbm = known(5, 8)
+    found = [
+        estimate(rbm, "ais", n_temperatures=100, random_state=i) for i in range(30)
+    ]
+    values, errors = np.array(found).T
+    ratio = values.var(ddof=1) / np.mean(errors**2)
+    low, high = stats.chi2.ppf([UNLIKELY / 2, 1 - UNLIKELY / 2], 29) / 29
+    assert low < ratio < high
+
+
+def test_the_seed_of_fit_makes_estimates_repeatable():
+    rbm = known(5, 8)
+    assert estimate(clone_fitted(rbm), "ais") == estimate(clone_fitted(rbm), "ais")
+
+
+def test_a_seed_of_its_own_gives_another_estimate():
+    rbm = known(5, 8)
+    one, other, again = (estimate(rbm, "ais", random_state=i) for i in (1, 2, 1))
+    assert one == again != other
+
+
+@pytest.fixture
+def computations(monkeypatch):
+    """The names of the computations of log Z, as they happen."""
+    done = []
+
+    def record(name):
+        original = getattr(likelihood, name)
+
+        def recorded(*args):
+            done.append(name)
+            return original(*args)
+
+        monkeypatch.setattr(likelihood, name, recorded)
+
+    record("exact_log_partition")
+    record("forward_weights")
+    return done
+
+
+@pytest.mark.parametrize("shape", [(5, 8), (21, 21)])
+def test_log_z_is_computed_once_for_the_same_parameters(computations, shape):
+    rbm, X = known(*shape, scale=0.1), binary_rows(4, shape[1])
+    rbm.score_samples(X)
+    first = list(computations)
+    rbm.score(X)
+    rbm.score_samples(X)
+    assert computations == first != []
+
+
+@pytest.mark.parametrize(
+    "name", ["components_", "intercept_visible_", "intercept_hidden_"]
+)
+@pytest.mark.parametrize("in_place", [False, True])
+def test_parameters_set_by_hand_are_followed(name, in_place):
+    rbm, X = known(4, 6), binary_rows()
+    before = rbm.score_samples(X)
+    if in_place:
+        getattr(rbm, name)[...] *= 0.5
+    else:
+        setattr(rbm, name, 0.5 * getattr(rbm, name))
+    fresh = RBMTransformer.from_parameters(
+        rbm.components_, rbm.intercept_visible_, rbm.intercept_hidden_
+    )
+    assert not np.allclose(rbm.score_samples(X), before)
+    np.testing.assert_array_equal(rbm.score_samples(X), fresh.score_samples(X))
+    np.testing.assert_array_equal(rbm.transform(X), fresh.transform(X))
+
+
+def test_training_on_is_followed_by_the_likelihood():
+    X = binary_rows()
+    rbm = small().fit(X)
+    rbm.score(X)
+    assert rbm.partial_fit(X).score(X) == small(n_iter=4).fit(X).score(X)
+
+
+@pytest.mark.parametrize("name", ["fit", "partial_fit"])
+def test_training_drops_the_estimate_of_the_model_before(name):
+    X = binary_rows()
+    rbm = small().fit(X)
+    rbm.log_partition()
+    getattr(rbm, name)(X)
+    assert not hasattr(rbm, "log_partition_")
+
+
+def test_an_estimate_reports_its_uncertainty():
+    rbm = known(5, 8)
+    value, std = estimate(rbm, "ais")
+    assert rbm.log_partition_["value"] == value
+    assert rbm.log_partition_["std"] == std
+    assert 1 < rbm.log_partition_["effective_sample_size"] <= 100
+    assert rbm.log_partition_["n_temperatures"] == 1000
+    assert rbm.log_partition_["method"] == "ais"
+
+
+@pytest.mark.parametrize("method", ["ais", "reverse-ais"])
+def test_missing_the_tolerance_is_warned_of(method):
+    with pytest.warns(ConvergenceWarning, match=r"tol.*n_temperatures or n_runs"):
+        known(5, 8).log_partition(method=method, n_temperatures=3, n_runs=5, tol=1e-6)
+
+
+def test_temperatures_are_added_until_the_tolerance_is_met():
+    rbm = known(8, 12)
+    _, loose = rbm.log_partition(method="ais", tol=1.0, return_std=True)
+    tol = 0.8 * loose
+    _, std = rbm.log_partition(method="ais", tol=tol, return_std=True)
+    assert rbm.log_partition_["n_temperatures"] > 1000
+    assert std <= tol
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"method": "best"}, "method must be .*'best'"),
+        ({"n_runs": 0}, "n_runs"),
+        ({"n_runs": 2.5}, "n_runs"),
+        ({"n_temperatures": 1}, "n_temperatures"),
+        ({"n_temperatures": "many"}, "n_temperatures"),
+        ({"tol": 0}, "tol"),
+        ({"tol": np.nan}, "tol"),
+        ({"tol": "auto"}, "tol"),
+    ],
+    ids=str,
+)
+def test_a_bad_request_for_log_z_is_an_error(params, message):
+    with pytest.raises(ValueError, match=message):
+        known(2, 3).log_partition(**params)
+
+
+# --- mixed columns ------------------------------------------------------------
+
+
+def mixed(**params):
+    """Trained on :func:`mixed_rows`."""
+    return small(visible=MIXED, learning_rate=0.02, **params).fit(mixed_rows())
+
+
+@every_algorithm
+def test_mixed_columns_have_likelihoods_and_features(algorithm):
+    X, rbm = mixed_rows(), mixed(algorithm=algorithm)
+    for name in ("score_samples", "free_energy", "pseudo_log_likelihood"):
+        found = getattr(rbm, name)(X)
+        assert found.shape == (60,)
+        assert np.isfinite(found).all()
+    assert rbm.transform(X).shape == (60, 4)
+
+
+def test_means_of_mixed_columns_are_those_of_each_block():
+    rbm = mixed()
+    H = rbm.transform(mixed_rows())
+    field = H @ rbm.components_ + rbm.intercept_visible_
+    blocks = [field[:, :2], softmax(field[:, 2:5], axis=1), expit(field[:, 5:])]
+    assert_rounding(rbm.inverse_transform(H), np.hstack(blocks))
+
+
+def assert_mixed(rows):
+    """Two real columns, one-hot rows of three, two binary columns."""
+    assert len(np.unique(rows[:, :2])) == rows[:, :2].size
+    assert set(np.unique(rows[:, 2:])) <= {0, 1}
+    np.testing.assert_array_equal(rows[:, 2:5].sum(axis=1), 1)
+
+
+def test_draws_of_mixed_columns_are_of_their_kinds():
+    rbm = mixed()
+    assert_mixed(rbm.sample(50, n_gibbs_steps=3, random_state=0))
+    assert_mixed(rbm.gibbs(mixed_rows(), random_state=0))
+
+
+@every_imputation
+def test_imputed_one_hot_blocks_sum_to_one(method):
+    gaps = mixed_rows()
+    gaps[::2, 2:5] = np.nan
+    gaps[1::2, :2] = np.nan
+    found = mixed().impute(gaps, method=method, random_state=0)
+    assert_rounding(found[:, 2:5].sum(axis=1), np.ones(60))
+    assert np.isfinite(found).all()
+
+
+def test_the_density_of_mixed_columns_integrates_to_one():
+    # The trapezoidal rule with half-unit steps is exact to rounding on Gaussians.
+    step, axis = 0.5, np.arange(-12, 12.5, 0.5)
+    discrete = [np.r_[one, pair] for one in np.eye(3) for pair in states(2)]
+    rows = [np.r_[x, y, d] for x in axis for y in axis for d in discrete]
+    log_p = mixed().score_samples(rows)
+    assert_rounding(step**2 * np.exp(log_p).sum(), 1, n_roundings=1000)
+
+
+@pytest.mark.parametrize("method", ["ais", "reverse-ais"])
+def test_annealing_agrees_with_enumeration_on_mixed_columns(method):
+    rbm = mixed()
+    log_z, std = estimate(rbm, method)
+    assert abs(log_z - rbm.log_partition(method="exact")) < 5 * std
+
+
+# --- among scikit-learn's tools -----------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def digits():
+    X, y = load_digits(return_X_y=True)
+    return MinMaxScaler().fit_transform(X), y
+
+
+def search(digits, n_jobs):
+    """A grid search over the learning rate of features of some digits."""
+    X, y = digits
+    steps = [
+        ("rbm", small(n_components=16)),
+        ("logistic", LogisticRegression(max_iter=1000)),
+    ]
+    grid = {"rbm__learning_rate": [0.01, 0.1]}
+    searching = GridSearchCV(Pipeline(steps), grid, cv=2, n_jobs=n_jobs)
+    return searching.fit(X[:200], y[:200])
+
+
+def test_a_parallel_grid_search_equals_a_serial_one(digits):
+    serial, parallel = search(digits, 1), search(digits, 2)
+    for key in ("split0_test_score", "split1_test_score"):
+        np.testing.assert_array_equal(
+            serial.cv_results_[key], parallel.cv_results_[key]
+        )
+    assert_same_fit(
+        serial.best_estimator_["rbm"],
+        parallel.best_estimator_["rbm"],
+    )
+
+
+def test_a_grid_search_can_score_by_likelihood():
+    searching = GridSearchCV(small(), {"n_components": [2, 4]}, cv=2)
+    searching.fit(binary_rows())
+    assert np.isfinite(searching.cv_results_["mean_test_score"]).all()
+
+
+def test_a_clone_is_unfitted_and_has_the_same_parameters():
+    rbm = mixed(algorithm="pt")
+    copy = clone(rbm)
+    assert copy.get_params() == rbm.get_params()
+    assert not fitted(copy)
+
+
+def accuracy(digits, rbm):
+    X, y = digits
+    features = make_pipeline(rbm, LogisticRegression(max_iter=1000))
+    return cross_val_score(features, X, y, cv=3).mean()
+
+
+def test_default_features_of_digits_beat_bernoulli_rbms(digits):
+    found = accuracy(digits, RBMTransformer(random_state=0))
+    assert found >= 0.92
+    assert found > accuracy(digits, BernoulliRBM(random_state=0))
