@@ -88,7 +88,9 @@ def mnist(algorithm):
     contestants = {
         "bare matrix products": bare_products(X, 500, 100),
         f"RBMTransformer, {algorithm}-1, batch 100": whole_fit(
-            RBMTransformer(500, algorithm=algorithm, batch_size=100, n_iter=N_EPOCHS),
+            RBMTransformer(
+                500, algorithm=algorithm, momentum=0.5, batch_size=100, n_iter=N_EPOCHS
+            ),
             X,
         ),
         "BernoulliRBM, float32, batch 100": whole_fit(

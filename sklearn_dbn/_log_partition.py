@@ -32,7 +32,7 @@ class Request:
         """Itself with ``"auto"`` decided, or a ValueError that names the remedy."""
         if self.method not in METHODS:
             raise ValueError(f"method must be one of {METHODS}; found {self.method!r}.")
-        require_count("n_runs", self.n_runs)
+        require_count("n_runs", self.n_runs, least=2)
         if self.n_temperatures != "auto":
             require_count("n_temperatures", self.n_temperatures, least=2)
         if not isinstance(self.tol, Real) or not self.tol > 0:

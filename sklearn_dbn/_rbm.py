@@ -88,18 +88,18 @@ class RBMTransformer(BoltzmannEstimator):
         Step size on the gradient of the mean log-likelihood per row. A sequence
         gives one value per epoch; its last value holds thereafter. Gaussian
         columns want smaller values.
-    momentum : float or sequence of float, default=0.5
+    momentum : float or sequence of float, default=0.0
         Share of the last step that is taken again (heavy ball).
     weight_decay : float, default=0.0002
         Coefficient of the penalty ``weight_decay / 2 * |W|²``; biases are free.
     centering : bool, default=True
         Follow the centred gradient (Melchior, Fischer & Wiskott 2016), which
         does not change when zeros and ones swap roles.
-    weight_scale : float, default=1.5
+    weight_scale : float, default=1.25
         Spread (standard deviation over the data) of the fields of the hidden
         units at the start, which sets the size of the initial weights. Larger
         values learn sooner; about 0.01 is the customary timid start.
-    batch_size : int, default=50
+    batch_size : int, default=40
         Rows per update.
     n_iter : int, default=10
         Passes over the training data; under `warm_start`, their total number.
@@ -204,11 +204,11 @@ class RBMTransformer(BoltzmannEstimator):
         n_chains=None,
         n_temperatures=10,
         learning_rate=0.1,
-        momentum=0.5,
+        momentum=0.0,
         weight_decay=2e-4,
         centering=True,
-        weight_scale=1.5,
-        batch_size=50,
+        weight_scale=1.25,
+        batch_size=40,
         n_iter=10,
         draw_visible=False,
         warm_start=False,
@@ -452,6 +452,12 @@ class RBMTransformer(BoltzmannEstimator):
     def _resumed_state(self, units):
         """The training state that the fitted attributes describe."""
         saved = self.training_state_
+        if self.n_components != len(self.intercept_hidden_):
+            raise ValueError(
+                f"n_components={self.n_components}, but training goes on from a fitted "
+                f"RBM of {len(self.intercept_hidden_)} hidden units. Set n_components "
+                "back, or fit anew with warm_start=False."
+            )
         parameters, rbm = training.on_one_vector(self._machine(units=units))
         rng = generator_from(saved["generator"])
         offsets = Offsets(self.data_mean_.copy(), saved["hidden_offset"].copy())

@@ -141,6 +141,23 @@ def test_every_hook_gets_the_rows():
     assert all(np.array_equal(X, binary_rows()) for X in recorder.rows)
 
 
+def test_every_hook_gets_labels_and_weights():
+    class Listener(Recorder):
+        def on_fit_task_begin(self, estimator, context, *, y=None, metadata=None):
+            self.rows.append((y, metadata["sample_weight"]))
+
+        def on_fit_task_end(self, estimator, context, *, y=None, metadata=None):
+            self.rows.append((y, metadata["sample_weight"]))
+
+    listener, weights = Listener(), np.linspace(0, 2, 60)
+    rbm = small().set_callbacks(listener)
+    rbm.fit(binary_rows(), labels(), sample_weight=weights)
+    assert len(listener.rows) == 2 * (2 + N_ITER)
+    for y, given in listener.rows:
+        np.testing.assert_array_equal(y, labels())
+        np.testing.assert_array_equal(given, weights)
+
+
 def test_a_warm_start_has_a_task_for_each_epoch_that_it_adds():
     recorder = Recorder()
     rbm = small(n_iter=3, warm_start=True).fit(binary_rows())

@@ -97,6 +97,9 @@ def shrink(weights, rate, momentum):
 
 def move(parameters, velocity, step, momentum):
     """Heavy-ball momentum: ``velocity = momentum * velocity + step``, then move."""
-    velocity *= momentum
-    velocity += step
+    if momentum:
+        velocity *= momentum
+        velocity += step
+    else:
+        velocity[...] = step
     parameters += velocity
