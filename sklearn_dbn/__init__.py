@@ -1,11 +1,19 @@
 """Boltzmann machines for scikit-learn.
 
 Estimators that learn features, classify, score and generate:
-:class:`RBMTransformer`, the restricted Boltzmann machine.
+:class:`RBMTransformer`, the restricted Boltzmann machine;
+:class:`DBNClassifier` and :class:`DBNTransformer`, deep belief networks.
 """
 
 from sklearn_dbn import datasets
+from sklearn_dbn._dbn import DBNClassifier, DBNTransformer
 from sklearn_dbn._rbm import RBMTransformer
 from sklearn_dbn._version import __version__
 
-__all__ = ["RBMTransformer", "__version__", "datasets"]
+__all__ = [
+    "DBNClassifier",
+    "DBNTransformer",
+    "RBMTransformer",
+    "__version__",
+    "datasets",
+]

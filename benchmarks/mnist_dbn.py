@@ -1,0 +1,173 @@
+"""Digit recognition on MNIST by a deep belief network, 784-500-500-[2000+10].
+
+    SKLEARN_DBN_DATA=path/to/mnist python benchmarks/mnist_dbn.py \
+        --stage up-down --validate
+
+Stages: ``greedy`` pre-training, ``up-down`` fine-tuning after it, ``discriminative``
+and ``dropout`` fine-tuning after both, and ``classification-rbm``, one hidden layer,
+hybrid. With ``--validate`` the last 10,000 training rows are held out and scored, and
+the test rows are not looked at: that is how settings are chosen. Without it, all
+60,000 rows are learnt and the test rows are scored once, at the end.
+
+A checkpoint is written after every few epochs of fine-tuning and when interrupted, one
+for each stage; the same command resumes from it. ``--quick`` shortens every stage.
+"""
+
+import argparse
+import os
+import time
+from pathlib import Path
+
+import joblib
+import numpy as np
+from _common import OUT, describe_machine
+
+from sklearn_dbn import DBNClassifier, RBMTransformer
+from sklearn_dbn.datasets import load_mnist
+
+PUBLISHED = {
+    "greedy": "2.49 % (Hinton, Osindero & Teh 2006)",
+    "up-down": "1.25 % (Hinton, Osindero & Teh 2006)",
+    "discriminative": "1.14-1.2 % (DBN, then backprop)",
+    "dropout": "0.92 % (Srivastava et al. 2014)",
+    "classification-rbm": "1.28 % (Larochelle & Bengio 2008)",
+}
+BEFORE = {"up-down": "greedy", "discriminative": "up-down", "dropout": "up-down"}
+ROWS_HELD_OUT = 10_000
+
+
+def falling(first, last, n_epochs):
+    """A learning rate for every epoch, falling linearly."""
+    return np.linspace(first, last, n_epochs).tolist()
+
+
+def template(n_epochs):
+    """Pre-training of every layer."""
+    return RBMTransformer(
+        algorithm="cd",
+        batch_size=100,
+        draw_visible=True,
+        learning_rate=falling(0.1, 0.01, n_epochs),
+        n_iter=n_epochs,
+    )
+
+
+def stage_parameters(stage, quick):
+    """Parameters that a stage sets; ``n_iter`` counts its own epochs."""
+    if stage == "greedy":
+        return {"fine_tuning": None, "n_iter": 0}
+    n_epochs = {"up-down": 8 if quick else 60}.get(stage, 10 if quick else 50)
+    gibbs_steps = [3] * (n_epochs // 3) + [6] * (n_epochs // 3) + [10]
+    common = {"n_iter": n_epochs, "batch_size": 100, "averaging": 8.0}
+    if stage == "up-down":
+        return common | {
+            "fine_tuning": stage,
+            "learning_rate": falling(0.1, 0.005, n_epochs),
+            "n_gibbs_steps": 1 if quick else gibbs_steps,
+            "recognition_rate": 1.0,
+        }
+    tuned = common | {"learning_rate": falling(0.1, 0.005, n_epochs)}
+    if stage == "discriminative":
+        return tuned | {"fine_tuning": stage}
+    if stage == "dropout":
+        shares = [0.2, 0.5, 0.5, 0.5]
+        return tuned | {"fine_tuning": "discriminative", "dropout": shares}
+    return tuned | {"fine_tuning": "hybrid", "generative_weight": 0.01}
+
+
+def new_model(stage, options):
+    """The model that a stage begins with: a new one, or that of the stage before."""
+    if stage in BEFORE:
+        model = run_stage(BEFORE[stage], options)
+        # A stage counts its own epochs, and begins at the averaged parameters.
+        model.n_iter_ = 0
+        model.training_state_["parameters"] = None
+        return model
+    sizes = (1500,) if stage == "classification-rbm" else (500, 500, 2000)
+    rbm = template(5 if options.quick else 30)
+    return DBNClassifier(sizes, rbm=rbm, warm_start=True, random_state=options.seed)
+
+
+def is_unfinished(model, n_epochs):
+    """True if a layer, or the stage, has epochs left to do."""
+    return model.n_iter_ < n_epochs or any(x.n_iter_ < x.n_iter for x in model.rbms_)
+
+
+def save(model, path):
+    unfinished = path.with_suffix(".part")
+    joblib.dump(model, unfinished)
+    os.replace(unfinished, path)
+
+
+def run_stage(stage, options):
+    """Train one stage, or go on from its checkpoint; returns the model."""
+    kind = "validate" if options.validate else "full"
+    speed = "quick" if options.quick else "long"
+    path = OUT / f"mnist_dbn_{stage}_{kind}_{speed}_{options.seed}.joblib"
+    model = joblib.load(path) if path.exists() else new_model(stage, options)
+    parameters = stage_parameters(stage, options.quick)
+    n_epochs = parameters.pop("n_iter")
+    model.set_params(**parameters, verbose=1)
+    X, y, _, _ = options.data
+    while not path.exists() or is_unfinished(model, n_epochs):
+        done = vars(model).get("n_iter_", 0)
+        model.set_params(n_iter=min(n_epochs, done + options.every))
+        try:
+            model.fit(X, y)
+        finally:
+            save(model, path)
+        if options.validate:
+            print(
+                f"{stage}, epoch {model.n_iter_}: {error(model, options)}", flush=True
+            )
+    return model
+
+
+def error(model, options):
+    """Error of exact recognition on the rows that were held out."""
+    _, _, X, y = options.data
+    wrong = int((model.predict(X) != y).sum())
+    return f"{100 * wrong / len(y):.2f} % ({wrong} of {len(y)})"
+
+
+def report(stage, model, options):
+    """Errors of each way of recognition, on validation or test rows."""
+    rows = "validation" if options.validate else "test"
+    print(f"{stage}, {rows} error, seed {options.seed}")
+    for recognition in ("free-energy", "mean-field", "gibbs"):
+        model.set_params(recognition=recognition)
+        print(f"  {recognition:<12}{error(model, options)}", flush=True)
+    print(f"  published   {PUBLISHED[stage]}")
+
+
+def load_rows(validate):
+    X, y, X_test, y_test = load_mnist()
+    if not validate:
+        return X, y, X_test, y_test
+    return (
+        X[:-ROWS_HELD_OUT],
+        y[:-ROWS_HELD_OUT],
+        X[-ROWS_HELD_OUT:],
+        y[-ROWS_HELD_OUT:],
+    )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--stage", choices=PUBLISHED, default="up-down")
+    parser.add_argument("--validate", action="store_true")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--every", type=int, default=5)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    print(describe_machine())
+    options.data = load_rows(options.validate)
+    Path(OUT).mkdir(exist_ok=True)
+    begin = time.perf_counter()
+    model = run_stage(options.stage, options)
+    print(f"trained in {(time.perf_counter() - begin) / 60:.1f} minutes")
+    report(options.stage, model, options)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,406 @@
+"""Deep belief networks: directed layers below, an associative memory on top.
+
+Between the data ``v = h_0`` and the penultimate layer ``h_m`` run two sets of
+directed weights, *generative* ones downwards and *recognition* ones upwards; the
+top is an RBM over the penultimate units, a softmax block of labels beside them,
+and the top hidden units (Hinton, Osindero & Teh 2006)::
+
+    p(v, h_1..h_m, y) = p(v | h_1) ... p(h_{m-1} | h_m) p_top(h_m, y)
+    q(h_1..h_m | v)   = q(h_1 | v) ... q(h_m | h_{m-1})
+
+With one hidden layer there are no directed weights, and the network is a
+classification RBM (Larochelle & Bengio 2008). The label posterior needs no
+partition function: the free energies of the top RBM with each label clamped
+differ by sums of ``log(1 - p + p exp(w))`` only, see :func:`label_scores`.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from sklearn_dbn.boltzmann.data import Rows, slices
+from sklearn_dbn.boltzmann.rbm import RBM
+from sklearn_dbn.boltzmann.units import Bernoulli, Joint, Softmax, logistic, softplus
+
+ENUMERABLE_UNITS = 12
+N_DRAWS = 20
+REACH = 0.3
+CACHED = 2**17
+
+
+@dataclass
+class Directed:
+    """One directed layer: the units that a row of the layer at its foot decides."""
+
+    weights: np.ndarray
+    bias: np.ndarray
+    units: object = Bernoulli()
+
+    def field(self, rows, out=None):
+        out = np.dot(rows, self.weights, out=out)
+        out += self.bias
+        return out
+
+    def mean(self, rows, out=None):
+        out = self.field(rows, out)
+        return self.units.mean(out, out=out)
+
+    def sample(self, rows, rng):
+        field = self.field(rows)
+        return self.units.sample(field, rng, out=np.empty_like(field))
+
+    def log_probability(self, lower, values):
+        """``log p(values | lower)`` of each row."""
+        field = self.field(lower)
+        linear = np.einsum("...i,...i->...", values, field)
+        return linear + self.units.log_base(values) - self.units.cumulant(field)
+
+
+@dataclass
+class Net:
+    """A deep belief network; both tuples of directed layers begin at the data.
+
+    ``recognition[i]`` goes from layer ``i`` to ``i + 1`` and ``generative[i]``
+    back. The last ``n_labels`` visible units of ``top`` are the label block.
+    """
+
+    recognition: tuple
+    generative: tuple
+    top: RBM
+    n_labels: int = 0
+
+    @property
+    def n_penultimate(self):
+        return self.top.n_visible - self.n_labels
+
+    @property
+    def arrays(self):
+        """All parameters: recognition, generative, top, weights before biases."""
+        layers = self.recognition + self.generative
+        directed = [a for layer in layers for a in (layer.weights, layer.bias)]
+        return [*directed, *self.top.parameters]
+
+    @property
+    def names(self):
+        """What each of :attr:`arrays` is called."""
+        kinds = (("recognition", self.recognition), ("generative", self.generative))
+        directed = [
+            f"{kind} {what} of layer {i + 1}"
+            for kind, layers in kinds
+            for i in range(len(layers))
+            for what in ("weights", "bias")
+        ]
+        return [*directed, "top weights", "top visible bias", "top hidden bias"]
+
+    def rebuilt(self, arrays):
+        """The same network with other parameters."""
+        arrays = iter(arrays)
+        recognition, generative = (
+            tuple(replace(x, weights=next(arrays), bias=next(arrays)) for x in layers)
+            for layers in (self.recognition, self.generative)
+        )
+        top = RBM(*arrays, self.top.visible, self.top.hidden)
+        return Net(recognition, generative, top, self.n_labels)
+
+    def astype(self, dtype):
+        return self.rebuilt(np.asarray(a, dtype) for a in self.arrays)
+
+
+def stack(rbms, n_labels=0):
+    """The network that RBMs, trained one on top of the other, make: tied weights."""
+    *below, top = rbms
+    recognition = tuple(Directed(x.weights, x.hidden_bias, x.hidden) for x in below)
+    generative = tuple(
+        Directed(np.ascontiguousarray(x.weights.T), x.visible_bias, x.visible)
+        for x in below
+    )
+    return Net(recognition, generative, top, n_labels)
+
+
+def on_one_vector(net):
+    """All parameters as one vector, and a network whose arrays are views of it."""
+    vector = np.concatenate([a.ravel() for a in net.arrays])
+    return vector, views(vector, net)
+
+
+def views(vector, net):
+    """A network like ``net`` whose arrays are views of a vector."""
+    ends = np.cumsum([a.size for a in net.arrays])[:-1]
+    pieces = np.split(vector, ends)
+    return net.rebuilt(
+        x.reshape(a.shape) for x, a in zip(pieces, net.arrays, strict=True)
+    )
+
+
+def joint_units(units, n_units, n_labels):
+    """The visible family of a top RBM: ``units``, and a softmax block of labels."""
+    parts = tuple(
+        (family, columns.stop - columns.start)
+        for family, columns in units.blocks(n_units)
+    )
+    return Joint((*parts, (Softmax(), n_labels)))
+
+
+class LabelledRows(Rows):
+    """Rows with a one-hot block of their labels at the end."""
+
+    def __init__(self, X, dtype, codes, n_labels):
+        super().__init__(X, dtype)
+        self.codes = codes
+        self.n_labels = n_labels
+
+    @property
+    def n_columns(self):
+        return self.X.shape[1] + self.n_labels
+
+    def take(self, which, out=None):
+        if out is None:
+            out = np.empty((len(which), self.n_columns), self.dtype)
+        n_data = self.X.shape[1]
+        super().take(which, out=out[:, :n_data])
+        out[:, n_data:] = 0
+        out[np.arange(len(which)), n_data + self.codes[numbers_of(self, which)]] = 1
+        return out
+
+
+def numbers_of(rows, which):
+    """The row numbers, in the data, of the rows that ``rows.take(which)`` gives."""
+    return which if rows.index is None else rows.index[which]
+
+
+# --- recognition ----------------------------------------------------------------
+
+
+def up(net, v):
+    """Means of the penultimate units by a deterministic pass of means."""
+    for layer in net.recognition:
+        v = layer.mean(v)
+    return v
+
+
+def draw_up(net, v, rng):
+    """States of all layers from the data to the penultimate, drawn one by one."""
+    states = [v]
+    for layer in net.recognition:
+        states.append(layer.sample(states[-1], rng))
+    return states
+
+
+def down(net, h):
+    """Means of the visible units by a deterministic pass from the penultimate."""
+    for layer in reversed(net.generative):
+        h = layer.mean(h)
+    return h
+
+
+def top_field(net, penultimate):
+    """Field of the top hidden units without their input from the labels."""
+    field = np.dot(penultimate, net.top.weights[: net.n_penultimate])
+    field += net.top.hidden_bias
+    return field
+
+
+def label_scores(net, penultimate):
+    """``log p(y | penultimate)`` up to a constant of the row, ``(n_rows, n_labels)``.
+
+    ``-F(h, y) = b_y + Σ_j softplus(a_j + w_yj)`` plus what does not depend on y,
+    with ``a`` the :func:`top_field`. Since ``softplus(a + w) = softplus(a) +
+    log(1 - p + p exp(w))`` with ``p = logistic(a)``, one product with the top
+    weights serves all labels, and the logarithm is taken of products of many
+    factors at once.
+    """
+    field = top_field(net, penultimate)
+    weights = net.top.weights[net.n_penultimate :]
+    scores = np.empty((len(field), net.n_labels), field.dtype)
+    n_factors = factors_in_range(weights)
+    for part in slices(len(field), max(1, CACHED // field.shape[1])):
+        if n_factors:
+            products_of_labels(field[part], np.exp(weights), n_factors, scores[part])
+        else:
+            sums_of_labels(field[part], weights, scores[part])
+    scores += net.top.visible_bias[net.n_penultimate :]
+    return scores
+
+
+def products_of_labels(field, factors, n_factors, out):
+    """``Σ_j log(1 - p_j + p_j factor_j)`` of every row and label into ``out``."""
+    on, off = logistic(field), logistic(-field)
+    ratio = np.empty_like(on)
+    for y, factor in enumerate(factors):
+        out[:, y] = log_product(label_ratio(on, off, factor, ratio), n_factors)
+
+
+def sums_of_labels(field, weights, out):
+    """``Σ_j softplus(a_j + w_j)`` of every row and label: for weights out of range."""
+    for y, weight in enumerate(weights):
+        out[:, y] = softplus(field + weight).sum(axis=1)
+
+
+def factors_in_range(weights):
+    """How many numbers ``exp(±w)`` may be multiplied without overflow; 0 for none."""
+    most = float(np.abs(weights).max(initial=0))
+    reach = REACH * math.log(float(np.finfo(weights.dtype).max))
+    return int(min(weights.shape[1], reach / max(most, 1e-9)))
+
+
+def label_ratio(on, off, factor, out=None):
+    """``1 - p + p exp(w)`` of every top unit: what a label does to its cumulant."""
+    out = np.multiply(on, factor, out=out)
+    out += off
+    return out
+
+
+def log_product(ratio, n_factors):
+    """``Σ_j log(ratio_j)``, at most ``n_factors`` of them multiplied first."""
+    count = 1
+    while 2 * count <= n_factors and ratio.shape[1] > 1:
+        half = ratio.shape[1] // 2
+        product = ratio[:, :half] * ratio[:, half : 2 * half]
+        if ratio.shape[1] % 2:
+            product[:, 0] *= ratio[:, -1]
+        ratio, count = product, 2 * count
+    return np.log(ratio).sum(axis=1)
+
+
+def log_posterior(net, penultimate):
+    """``log p(y | penultimate)``, exact."""
+    return log_normalised(label_scores(net, penultimate))
+
+
+def log_normalised(scores):
+    scores = scores - scores.max(axis=1, keepdims=True)
+    scores -= np.log(np.exp(scores).sum(axis=1, keepdims=True))
+    return scores
+
+
+def with_labels(net, penultimate, labels):
+    """Visible rows of the top RBM: penultimate units, then the label block."""
+    rows = np.empty((len(penultimate), net.top.n_visible), penultimate.dtype)
+    rows[:, : net.n_penultimate] = penultimate
+    rows[:, net.n_penultimate :] = labels
+    return rows
+
+
+def mean_field_posterior(net, v, n_steps):
+    """Label probabilities after ``n_steps`` of means from neutral labels."""
+    penultimate = up(net, v)
+    rows = with_labels(net, penultimate, 1 / net.n_labels)
+    for _ in range(n_steps):
+        net.top.visible_mean(net.top.hidden_mean(rows), out=rows)
+    return rows[:, net.n_penultimate :]
+
+
+def gibbs_posterior(net, v, n_steps, n_chains, rng):
+    """Label probabilities after ``n_steps`` of draws, averaged over chains."""
+    total = np.zeros((len(v), net.n_labels), v.dtype)
+    for _ in range(n_chains):
+        rows = with_labels(net, draw_up(net, v, rng)[-1], 1 / net.n_labels)
+        for step in range(n_steps):
+            hidden = net.top.hidden.sample(net.top.hidden_field(rows), rng)
+            mean = net.top.visible_mean(hidden)
+            if step < n_steps - 1:
+                net.top.visible.draw(mean, rng, out=rows)
+        total += mean[:, net.n_penultimate :]
+    return total / n_chains
+
+
+def top_means(net, penultimate):
+    """Means of the top hidden units, the label block at its posterior."""
+    field = top_field(net, penultimate)
+    if net.n_labels:
+        posterior = np.exp(log_posterior(net, penultimate))
+        field += np.dot(posterior, net.top.weights[net.n_penultimate :])
+    return net.top.hidden.mean(field, out=field)
+
+
+# --- imagination ----------------------------------------------------------------
+
+
+def settle(net, rows, labels, n_steps, rng):
+    """Gibbs sampling of the top RBM, with ``labels`` clamped if given.
+
+    Moves the visible ``rows`` in place to the end of ``n_steps``, and returns the
+    hidden states that the last of them were drawn from.
+    """
+    top = net.top
+    hidden = np.empty((len(rows), top.n_hidden), rows.dtype)
+    field_v, field_h = np.empty_like(rows), np.empty_like(hidden)
+    for _ in range(n_steps):
+        top.hidden.sample(top.hidden_field(rows, out=field_h), rng, out=hidden)
+        top.visible.sample(top.visible_field(hidden, out=field_v), rng, out=rows)
+        if labels is not None:
+            rows[:, net.n_penultimate :] = labels
+    return hidden
+
+
+def imagine(net, rows, hidden, mean_visible, rng):
+    """Visible rows by one pass down from a settled top, every layer drawn.
+
+    With ``mean_visible`` the visible units are means given the layer above.
+    """
+    drawn = rows[:, : net.n_penultimate]
+    if not net.generative:
+        means = net.top.visible_mean(hidden)[:, : net.n_penultimate]
+        return means if mean_visible else drawn
+    first, *others = net.generative
+    for layer in reversed(others):
+        drawn = layer.sample(drawn, rng)
+    return first.mean(drawn) if mean_visible else first.sample(drawn, rng)
+
+
+# --- lower bound ------------------------------------------------------------------
+
+
+def lower_bound(net, v, rng):
+    """``E_q[log p(v, h) - log q(h | v)]`` plus the top's log Z, of each row.
+
+    The expectation is over paths of states through the recognition weights
+    (Salakhutdinov & Murray 2008, section 4.3): all of them where there are at
+    most 12 units on the way, else 20 drawn with the same random numbers for
+    every row, so that a row's bound does not depend on the others.
+    """
+    sizes = [len(layer.bias) for layer in net.recognition]
+    if not sizes:
+        return -net.top.free_energy(v)
+    total = np.zeros(len(v), np.float64)
+    if sum(sizes) <= ENUMERABLE_UNITS:
+        for states in all_paths(sizes, v.dtype):
+            log_p, log_q = path_terms(net, v, states)
+            total += np.exp(log_q.astype(np.float64)) * (log_p - log_q)
+        return total
+    for noise in rng.random((N_DRAWS, sum(sizes)), dtype=v.dtype):
+        log_p, log_q = path_terms(net, v, drawn_path(net, v, noise))
+        total += log_p - log_q
+    return total / N_DRAWS
+
+
+def all_paths(sizes, dtype):
+    """Every state of the layers between data and top, as one-row arrays."""
+    n_units = sum(sizes)
+    ends = np.cumsum(sizes)[:-1]
+    for row in Bernoulli().states(np.arange(2**n_units), n_units, dtype):
+        yield [part[None] for part in np.split(row, ends)]
+
+
+def drawn_path(net, v, noise):
+    """States going up, each unit on where its mean exceeds the number in ``noise``."""
+    states, begin = [], 0
+    for layer in net.recognition:
+        end = begin + len(layer.bias)
+        v = np.greater(layer.mean(v), noise[begin:end]).astype(v.dtype)
+        states.append(v)
+        begin = end
+    return states
+
+
+def path_terms(net, v, states):
+    """``log p(v, path)`` up to log Z, and ``log q(path | v)``, of each row."""
+    log_p, log_q, below = -net.top.free_energy(states[-1]), 0, v
+    for recognise, generate, above in zip(
+        net.recognition, net.generative, states, strict=True
+    ):
+        log_q = log_q + recognise.log_probability(below, above)
+        log_p = log_p + generate.log_probability(above, below)
+        below = above
+    return log_p, log_q

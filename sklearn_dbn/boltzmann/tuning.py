@@ -1,0 +1,154 @@
+"""The fine-tuning of a deep belief network, an epoch at a time.
+
+As :mod:`training` does for one RBM: an explicit state, and a generator that moves
+it on by one pass over the data for each ``next``. What is learnt is an objective
+(:class:`~sklearn_dbn.boltzmann.updown.UpDown`,
+:class:`~sklearn_dbn.boltzmann.discriminative.Discriminative` or a sum of them)
+with one method, ``step``, that writes a scaled gradient.
+
+The parameters that count are averages over the course of training. Polynomial
+decay (Shamir & Zhang 2013) gives the parameters at time ``t`` a weight that grows
+as ``t ** averaging``: late ones prevail however long the training, and nothing
+depends on when it will stop.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from sklearn_dbn.boltzmann import training, updates
+from sklearn_dbn.boltzmann.dbn import Net, numbers_of, on_one_vector, views
+
+AVERAGE_EVERY = 10
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a network is fine-tuned; schedules are a number or one value per epoch.
+
+    ``averaging`` None takes the last parameters as they are.
+    """
+
+    objective: object
+    learning_rate: object = 0.1
+    momentum: object = 0.0
+    weight_decay: float = 0.0
+    batch_size: int = 100
+    averaging: object = None
+
+
+@dataclass
+class State:
+    """Everything that fine-tuning goes on from; every array is the state's own.
+
+    ``net`` is made of views of ``parameters``.
+    """
+
+    parameters: np.ndarray
+    net: Net
+    velocity: np.ndarray
+    average: np.ndarray
+    offsets: updates.Offsets
+    rng: np.random.Generator
+    epoch: int = 0
+    n_averaged: int = 0
+
+    @property
+    def averaged_net(self):
+        """The network of averaged parameters, its arrays copies."""
+        return views(self.average.copy(), self.net)
+
+
+def start(net, data_mean, rng):
+    """The state before the first epoch; ``data_mean`` is that of the top's rows."""
+    parameters, net = on_one_vector(net)
+    offsets = updates.Offsets(data_mean.copy(), net.top.hidden_mean(data_mean))
+    average = parameters.copy()
+    return State(parameters, net, np.zeros_like(parameters), average, offsets, rng)
+
+
+def epochs(state, rows, codes, settings):
+    """Yield ``state`` after each pass over ``rows``, for ever.
+
+    ``codes`` numbers the label of each row; None without labels.
+
+    Raises
+    ------
+    training.Diverged
+        As soon as a step has left the finite numbers.
+    """
+    step = np.zeros_like(state.parameters)
+    out, scratch = views(step, state.net), np.empty_like(step)
+    labels = None if codes is None else np.eye(state.net.n_labels, dtype=step.dtype)
+    while True:
+        plan = list(batches(rows, codes, settings.batch_size, state.rng))
+        with np.errstate(over="ignore", invalid="ignore"):
+            for number, batch in enumerate(plan, start=1):
+                v = rows.take(batch)
+                y = None if codes is None else labels[codes[numbers_of(rows, batch)]]
+                learn(state, v, y, settings, step, out)
+                if number % AVERAGE_EVERY == 0 or number == len(plan):
+                    average(state, settings.averaging, scratch)
+        require_finite(state)
+        state.epoch += 1
+        yield state
+
+
+def batches(rows, codes, batch_size, rng):
+    """Index arrays of one shuffled pass, each with its share of every class."""
+    if codes is None or len(rows) <= batch_size:
+        return training.batches(rows, batch_size, rng)
+    order = balanced_order(codes, rng)
+    n_batches = math.ceil(len(rows) / batch_size)
+    return np.array_split(order, n_batches)
+
+
+def balanced_order(codes, rng):
+    """A random order in which every class is spread evenly.
+
+    The i-th of the n rows of a class comes at ``(i + u) / n``, with one uniform u
+    for the class.
+    """
+    order = rng.permutation(len(codes))
+    by_class = order[np.argsort(codes[order], kind="stable")]
+    counts = np.bincount(codes)
+    rank = np.arange(len(codes)) - np.repeat(np.cumsum(counts) - counts, counts)
+    offset = np.repeat(rng.random(len(counts)), counts)
+    place = (rank + offset) / np.repeat(counts, counts)
+    return by_class[np.argsort(place, kind="stable")]
+
+
+def learn(state, v, labels, settings, step, out):
+    """One update of the parameters from one batch."""
+    rate = updates.at(settings.learning_rate, state.epoch)
+    momentum = updates.at(settings.momentum, state.epoch)
+    settings.objective.step(state, v, labels, rate, out)
+    for array in state.net.arrays:
+        if array.ndim == 2:
+            updates.shrink(array, rate * settings.weight_decay, momentum)
+    if momentum:
+        updates.move(state.parameters, state.velocity, step, momentum)
+    else:
+        state.parameters += step
+    if not math.isfinite(np.dot(step, step)):
+        require_finite(state)
+
+
+def average(state, averaging, scratch):
+    """Move the average towards the parameters; both are the same without averaging."""
+    state.n_averaged += 1
+    if averaging is None:
+        state.average[...] = state.parameters
+        return
+    share = (1 + averaging) / (state.n_averaged + averaging)
+    np.subtract(state.parameters, state.average, out=scratch)
+    scratch *= scratch.dtype.type(share)
+    state.average += scratch
+
+
+def require_finite(state):
+    """Raise :class:`~.training.Diverged` on the first array that is not finite."""
+    for name, array in zip(state.net.names, state.net.arrays, strict=True):
+        if not np.isfinite(array).all():
+            raise training.Diverged(name, state.epoch + 1)

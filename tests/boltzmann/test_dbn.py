@@ -1,0 +1,420 @@
+"""Deep belief networks against enumeration and finite differences."""
+
+import itertools
+
+import numpy as np
+import pytest
+from scipy.special import logsumexp
+
+from sklearn_dbn.boltzmann import dbn, training, tuning
+from sklearn_dbn.boltzmann.data import Rows
+from sklearn_dbn.boltzmann.discriminative import Discriminative, Sum
+from sklearn_dbn.boltzmann.likelihood import exact_log_partition
+from sklearn_dbn.boltzmann.rbm import RBM
+from sklearn_dbn.boltzmann.units import Bernoulli
+from sklearn_dbn.boltzmann.updates import Offsets
+from sklearn_dbn.boltzmann.updown import UpDown, delta, sleep, with_expected_labels
+from tests.boltzmann import assert_rounding, every_dtype
+from tests.reference import (
+    DIFFERENCE_ERROR,
+    block_states,
+    chi_square_p_value,
+    derivative,
+)
+
+N_LABELS = 3
+
+
+def some_net(sizes=(4, 3, 2, 3), n_labels=N_LABELS, scale=0.8, seed=0):
+    """A network with all weights apart; ``sizes`` from the data to the top."""
+    rng = np.random.default_rng(seed)
+
+    def normal(*shape):
+        return scale * rng.standard_normal(shape)
+
+    pairs = list(itertools.pairwise(sizes[:-1]))
+    up = tuple(dbn.Directed(normal(low, high), normal(high)) for low, high in pairs)
+    down = tuple(dbn.Directed(normal(high, low), normal(low)) for low, high in pairs)
+    n_visible = sizes[-2] + n_labels
+    family = (
+        dbn.joint_units(Bernoulli(), sizes[-2], n_labels) if n_labels else Bernoulli()
+    )
+    parameters = normal(n_visible, sizes[-1]), normal(n_visible), normal(sizes[-1])
+    return dbn.Net(up, down, RBM(*parameters, family), n_labels)
+
+
+def state_of(net, seed=0):
+    mean = np.full(net.top.n_visible, 0.5)
+    return tuning.start(net, mean, np.random.default_rng(seed))
+
+
+def binary_rows(n_units, n_rows=None, seed=0):
+    if n_rows is None:
+        return np.array(block_states("bernoulli", n_units))
+    return np.random.default_rng(seed).integers(0, 2, (n_rows, n_units)).astype(float)
+
+
+def log_joint(net, path, y):
+    """``log p(v, h_1, ..., h_m, y)`` of one path of states, up to log Z."""
+    one_hot = np.eye(net.n_labels)[y] if net.n_labels else []
+    total = -net.top.free_energy(np.concatenate([path[-1], one_hot])[None])[0]
+    for layer, above, below in zip(net.generative, path[1:], path, strict=False):
+        p = 1 / (1 + np.exp(-(above @ layer.weights + layer.bias)))
+        total += np.log(np.where(below == 1, p, 1 - p)).sum()
+    return total
+
+
+def enumerated(net, sizes):
+    """``p(v, y)`` of all states, from all paths, and log Z."""
+    layers = [block_states("bernoulli", n) for n in sizes[:-1]]
+    labels = range(max(1, net.n_labels))
+    log_p = np.full((len(layers[0]), len(labels)), -np.inf)
+    for i, v in enumerate(layers[0]):
+        for y in labels:
+            paths = itertools.product([v], *layers[1:])
+            log_p[i, y] = logsumexp(
+                [log_joint(net, [*map(np.array, p)], y) for p in paths]
+            )
+    return np.exp(log_p - logsumexp(log_p)), logsumexp(log_p)
+
+
+# --- recognition ----------------------------------------------------------------
+
+
+@every_dtype
+@pytest.mark.parametrize("scale", [0.8, 5.0, 100.0])
+def test_label_scores_are_free_energies_of_the_top_rbm(dtype, scale):
+    net = some_net((4, 3, 30), scale=scale).astype(dtype)
+    h = binary_rows(3).astype(dtype)
+    found = dbn.log_posterior(net, h)
+    double = net.astype(np.float64)
+    rows = [dbn.with_labels(double, h.astype(float), one) for one in np.eye(N_LABELS)]
+    scores = np.stack([-double.top.free_energy(v) for v in rows], axis=1)
+    expected = scores - logsumexp(scores, axis=1, keepdims=True)
+    assert_rounding(found / scale, expected / scale, 1000)
+
+
+def test_one_hidden_layer_is_the_rbm_with_a_label_block():
+    net = some_net((4, 3))
+    v = binary_rows(4)
+    np.testing.assert_array_equal(dbn.up(net, v), v)
+    posterior = np.exp(dbn.log_posterior(net, v))
+    joint = np.exp(
+        [-net.top.free_energy(dbn.with_labels(net, v, one)) for one in np.eye(N_LABELS)]
+    ).T
+    assert_rounding(posterior, joint / joint.sum(axis=1, keepdims=True))
+
+
+def test_label_posterior_is_that_of_enumeration():
+    net = some_net((4, 3))
+    p, _ = enumerated(net, (4, 3))
+    found = np.exp(dbn.log_posterior(net, binary_rows(4)))
+    assert_rounding(found, p / p.sum(axis=1, keepdims=True))
+
+
+@pytest.mark.parametrize("n_units", [1, 2, 7, 8, 31])
+@pytest.mark.parametrize("n_factors", [1, 3, 100])
+def test_log_product_is_a_sum_of_logs(n_units, n_factors):
+    ratio = np.random.default_rng(0).uniform(0.5, 2, (5, n_units))
+    expected = np.log(ratio).sum(axis=1)
+    assert_rounding(dbn.log_product(ratio, n_factors), expected)
+
+
+def test_gibbs_posterior_agrees_with_the_exact_one_when_chains_mix():
+    net = some_net((4, 3, 3), scale=0.3)
+    v = binary_rows(4)[:3]
+    rng = np.random.default_rng(0)
+    n_chains = 2000
+    found = dbn.gibbs_posterior(net, v, 20, n_chains, rng)
+    p, _ = enumerated(net, (4, 3, 3))
+    # From a long chain labels come from the marginal, whatever the row.
+    error = 5 * 0.5 / np.sqrt(n_chains)
+    np.testing.assert_allclose(found, np.tile(p.sum(axis=0), (3, 1)), atol=error)
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+
+
+def test_mean_field_from_neutral_labels_is_one_step_of_means():
+    net = some_net()
+    v = binary_rows(4)
+    rows = dbn.with_labels(net, dbn.up(net, v), 1 / N_LABELS)
+    expected = net.top.visible_mean(net.top.hidden_mean(rows))[:, -N_LABELS:]
+    assert_rounding(dbn.mean_field_posterior(net, v, 1), expected)
+
+
+# --- imagination and the bound ----------------------------------------------------
+
+
+def test_samples_follow_the_enumerated_joint():
+    sizes = (3, 2, 2, 3)
+    net, rng = some_net(sizes), np.random.default_rng(0)
+    n_rows = 20_000
+    rows = net.top.visible.sample(np.zeros((n_rows, net.top.n_visible)), rng)
+    hidden = dbn.settle(net, rows, None, 100, rng)
+    v = dbn.imagine(net, rows, hidden, False, rng)
+    y = rows[:, net.n_penultimate :].argmax(axis=1)
+    p, _ = enumerated(net, sizes)
+    cell = (v @ [4, 2, 1]).astype(int) * N_LABELS + y
+    assert chi_square_p_value(cell, p.ravel()) > 1e-3
+
+
+def test_clamped_samples_follow_the_enumerated_conditional():
+    sizes = (3, 2, 3)
+    net, rng = some_net(sizes), np.random.default_rng(1)
+    rows = net.top.visible.sample(np.zeros((20_000, net.top.n_visible)), rng)
+    one = np.eye(N_LABELS)[1]
+    rows[:, net.n_penultimate :] = one
+    hidden = dbn.settle(net, rows, one, 100, rng)
+    np.testing.assert_array_equal(
+        rows[:, net.n_penultimate :], np.tile(one, (20_000, 1))
+    )
+    v = dbn.imagine(net, rows, hidden, False, rng)
+    p = enumerated(net, sizes)[0][:, 1]
+    assert chi_square_p_value((v @ [4, 2, 1]).astype(int), p / p.sum()) > 1e-3
+
+
+@pytest.mark.parametrize("sizes", [(4, 3), (4, 3, 2), (3, 3, 2, 3)])
+def test_lower_bound_is_below_the_log_likelihood(sizes):
+    net = some_net(sizes, n_labels=0)
+    p, log_z = enumerated(net, sizes)
+    assert log_z == pytest.approx(exact_log_partition(net.top).value)
+    exact = np.log(p[:, 0])
+    bound = dbn.lower_bound(net, binary_rows(sizes[0]), None) - log_z
+    if len(sizes) == 2:
+        assert_rounding(bound, exact)
+    else:
+        assert (bound < exact).all()
+
+
+def test_lower_bound_is_tight_where_recognition_is_exact():
+    """Independent directed units have a posterior that one layer can express."""
+    net = some_net((2, 2, 2), n_labels=0)
+    net.generative[0].weights[...] = 0
+    net.top.weights[...] = 0
+    net.recognition[0].weights[...] = 0
+    net.recognition[0].bias[...] = net.top.visible_bias
+    p, log_z = enumerated(net, (2, 2, 2))
+    bound = dbn.lower_bound(net, binary_rows(2), None) - log_z
+    assert_rounding(bound, np.log(p[:, 0]))
+
+
+def test_drawn_bound_agrees_with_the_enumerated_one(monkeypatch):
+    net = some_net((4, 3, 2, 3), n_labels=0)
+    v = binary_rows(4)
+    exact = dbn.lower_bound(net, v, None)
+    monkeypatch.setattr(dbn, "ENUMERABLE_UNITS", 0)
+    monkeypatch.setattr(dbn, "N_DRAWS", 4000)
+    drawn = dbn.lower_bound(net, v, np.random.default_rng(0))
+    assert np.abs(drawn - exact).max() < 0.15
+    alone = dbn.lower_bound(net, v[3:4], np.random.default_rng(0))
+    assert_rounding(alone, drawn[3:4])
+
+
+# --- gradients ------------------------------------------------------------------
+
+
+def gradient_of(net, objective, v, labels):
+    """The step of an objective at rate 1, as one vector."""
+    state = state_of(net)
+    step = np.full_like(state.parameters, np.nan)
+    objective.step(state, v, labels, 1.0, tuning.views(step, state.net))
+    return step
+
+
+@pytest.mark.parametrize("sizes", [(4, 3), (4, 3, 5), (4, 3, 2, 3)])
+def test_discriminative_gradient_equals_finite_differences(sizes):
+    net = some_net(sizes)
+    v = np.random.default_rng(0).random((5, 4))
+    y = np.arange(5) % N_LABELS
+    vector, _ = dbn.on_one_vector(net)
+
+    def mean_log_p(parameters):
+        moved = dbn.views(parameters, net)
+        return dbn.log_posterior(moved, dbn.up(moved, v))[np.arange(5), y].mean()
+
+    found = gradient_of(net, Discriminative((0,) * len(sizes)), v, np.eye(N_LABELS)[y])
+    expected = derivative(mean_log_p, vector)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=DIFFERENCE_ERROR)
+
+
+def test_dropout_gradient_is_that_of_the_thinned_network():
+    """Leaving a unit out is the same as a network without it, the rest scaled."""
+    net = some_net((4, 3, 6))
+    v, labels = np.ones((1, 4)), np.eye(N_LABELS)[[1]]
+    state = state_of(net)
+    step = np.zeros_like(state.parameters)
+    out = tuning.views(step, state.net)
+    Discriminative((0.5, 0.5, 0.5)).step(state, v, labels, 1.0, out)
+    dropped = (out.top.weights[net.n_penultimate :] == 0).all(axis=0)
+    assert 0 < dropped.sum() < 6
+    assert (out.top.hidden_bias[dropped] == 0).all()
+    assert (out.top.hidden_bias[~dropped] != 0).all()
+
+
+def test_sum_weighs_its_objectives():
+    net, v = some_net(), binary_rows(4, 6)
+    labels = np.eye(N_LABELS)[[0, 1, 2, 0, 1, 2]]
+    objective = Discriminative((0,) * 4)
+    single = gradient_of(net, objective, v, labels)
+    both = gradient_of(net, Sum((objective, objective), (1.0, 0.5)), v, labels)
+    assert_rounding(both, 1.5 * single)
+
+
+def test_both_delta_rules_equal_finite_differences():
+    layer = some_net((4, 3, 2)).recognition[0]
+    rows, targets = binary_rows(4, 7), binary_rows(3, 7, seed=1)
+    step = dbn.Directed(np.empty((4, 3)), np.empty(3))
+    delta(layer, rows, targets, 1.0, step)
+
+    def log_p(weights, bias):
+        return dbn.Directed(weights, bias).log_probability(rows, targets).sum()
+
+    by_weights = derivative(lambda w: log_p(w, layer.bias), layer.weights)
+    by_bias = derivative(lambda b: log_p(layer.weights, b), layer.bias)
+    np.testing.assert_allclose(step.weights, by_weights, atol=DIFFERENCE_ERROR)
+    np.testing.assert_allclose(step.bias, by_bias, atol=DIFFERENCE_ERROR)
+
+
+def test_up_pass_teaches_the_generative_weights():
+    """With certain recognition, the wake gradient is that of log p(lower | upper)."""
+    net = some_net((4, 3, 2, 3))
+    for layer in net.recognition:
+        layer.weights *= 1e3
+        layer.bias *= 1e3
+    v = binary_rows(4, 8)
+    states = [v, np.round(net.recognition[0].mean(v))]
+    states.append(np.round(net.recognition[1].mean(states[1])))
+    labels = np.eye(N_LABELS)[np.arange(8) % N_LABELS]
+    vector, _ = dbn.on_one_vector(net)
+    found = dbn.views(gradient_of(net, UpDown(), v, labels), net)
+
+    def log_p(parameters):
+        moved = dbn.views(parameters, net)
+        return sum(
+            moved.generative[i].log_probability(states[i + 1], states[i]).mean()
+            for i in range(2)
+        )
+
+    expected = dbn.views(derivative(log_p, vector), net)
+    for i in range(2):
+        for name in ("weights", "bias"):
+            np.testing.assert_allclose(
+                getattr(found.generative[i], name),
+                getattr(expected.generative[i], name),
+                atol=DIFFERENCE_ERROR,
+            )
+
+
+def test_down_pass_teaches_the_recognition_weights():
+    """With certain generation, the sleep gradient is that of log q(upper | lower)."""
+    net = some_net((4, 3, 2, 3))
+    net.generative[1].weights *= 1e3
+    net.generative[1].bias *= 1e3
+    dreamt = binary_rows(2, 8)
+    middle = np.round(net.generative[1].mean(dreamt))
+    lowest = net.generative[0].mean(middle)
+    vector, _ = dbn.on_one_vector(net)
+    step = np.zeros_like(vector)
+    out = dbn.views(step, net)
+    sleep(net, dreamt, 1 / 8, out.recognition, np.random.default_rng(0))
+
+    def log_q(parameters):
+        first, second = dbn.views(parameters, net).recognition
+        terms = first.log_probability(lowest, middle)
+        return (terms + second.log_probability(middle, dreamt)).mean()
+
+    np.testing.assert_allclose(step, derivative(log_q, vector), atol=DIFFERENCE_ERROR)
+
+
+def test_labels_of_the_negative_phase_are_probabilities():
+    net = some_net((4, 3))
+    top = with_expected_labels(net.top)
+    field = np.random.default_rng(0).standard_normal((6, net.top.n_visible))
+    drawn = top.visible.sample(field.copy(), np.random.default_rng(0))
+    expected = top.visible.mean(field)
+    assert set(np.unique(drawn[:, :4])) <= {0.0, 1.0}
+    assert_rounding(drawn[:, 4:], expected[:, 4:])
+
+
+def test_contrastive_divergence_of_the_top_vanishes_at_equilibrium():
+    """Rows of exactly p(v) stay so: the mean of the top's gradients is zero."""
+    sizes = (3, 2)
+    net = some_net(sizes, n_labels=0, scale=0.5)
+    p = enumerated(net, sizes)[0][:, 0]
+    n_rows = 200_000
+    rows = binary_rows(3)[np.random.default_rng(0).choice(8, n_rows, p=p)]
+    found = gradient_of(net, UpDown(), rows, None)
+    assert np.abs(found).max() < 5 / np.sqrt(n_rows)
+
+
+# --- epochs -----------------------------------------------------------------------
+
+
+def run(n_epochs, averaging=2.0, batch_size=4):
+    net = some_net((4, 3, 2))
+    state = state_of(net)
+    rows = Rows(binary_rows(4, 30), np.float64)
+    settings = tuning.Settings(UpDown(), batch_size=batch_size, averaging=averaging)
+    steps = tuning.epochs(state, rows, np.arange(30) % N_LABELS, settings)
+    for _ in range(n_epochs):
+        state = next(steps)
+    return state
+
+
+def test_epochs_are_counted_and_repeatable():
+    one, other = run(3), run(3)
+    assert one.epoch == 3
+    np.testing.assert_array_equal(one.average, other.average)
+    assert not np.array_equal(one.average, one.parameters)
+
+
+def test_without_averaging_the_last_parameters_count():
+    state = run(2, averaging=None)
+    np.testing.assert_array_equal(state.average, state.parameters)
+
+
+def test_averaging_weighs_late_parameters():
+    """Weights of η = 1 in polynomial decay are proportional to t."""
+    state = run(0)
+    scratch = np.empty_like(state.parameters)
+    for t in range(1, 6):
+        state.parameters[...] = t
+        tuning.average(state, 1, scratch)
+    expected = sum(t * t for t in range(1, 6)) / 15
+    np.testing.assert_allclose(state.average, expected, rtol=1e-12)
+
+
+def test_balanced_batches_hold_their_share_of_every_class():
+    codes = np.repeat([0, 1, 2], [60, 30, 10])
+    order = tuning.balanced_order(codes, np.random.default_rng(0))
+    np.testing.assert_array_equal(np.sort(order), np.arange(100))
+    counts = [np.bincount(codes[part], minlength=3) for part in np.split(order, 5)]
+    assert np.abs(np.array(counts) - [12, 6, 2]).max() <= 1
+
+
+def test_divergence_names_the_parameter_and_the_epoch():
+    state = state_of(some_net((4, 3, 2)))
+    rows = Rows(binary_rows(4, 30), np.float64)
+    settings = tuning.Settings(UpDown(), learning_rate=1e308, batch_size=10)
+    with pytest.raises(training.Diverged) as caught:
+        next(tuning.epochs(state, rows, np.arange(30) % N_LABELS, settings))
+    assert caught.value.epoch == 1
+
+
+def test_labelled_rows_end_in_one_hot_labels():
+    X, codes = binary_rows(4, 6), np.array([0, 2, 1, 1, 0, 2])
+    rows = dbn.LabelledRows(X, np.float32, codes, N_LABELS)
+    expected = np.hstack([X, np.eye(N_LABELS)[codes]])
+    np.testing.assert_array_equal(rows.take(np.array([4, 1])), expected[[4, 1]])
+    np.testing.assert_allclose(rows.statistics().mean, expected.mean(axis=0), rtol=1e-6)
+    rows.as_single_batch()
+    np.testing.assert_array_equal(rows.take(np.arange(6)), expected[rows.index])
+
+
+def test_a_stack_has_tied_weights():
+    below = RBM(np.ones((4, 3)), np.arange(4.0), np.arange(3.0))
+    top = RBM(np.ones((3, 2)), np.zeros(3), np.zeros(2))
+    net = dbn.stack([below, top])
+    np.testing.assert_array_equal(net.recognition[0].bias, np.arange(3))
+    np.testing.assert_array_equal(net.generative[0].weights, np.ones((3, 4)))
+    assert len(net.names) == len(net.arrays) == 7
+    assert isinstance(state_of(net).offsets, Offsets)

@@ -1,0 +1,352 @@
+"""The estimators of deep belief networks."""
+
+import pickle
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.callback import ProgressBar
+from sklearn.datasets import load_digits
+from sklearn.model_selection import GridSearchCV
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler
+from sklearn.utils import estimator_checks, get_tags
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from sklearn_dbn import DBNClassifier, DBNTransformer, RBMTransformer
+
+# Data of the checks leave [0, 1], of which the estimator rightly warns.
+ignore_range = pytest.mark.filterwarnings("ignore:.*outside the .0, 1.:UserWarning")
+
+CHECKED = [
+    DBNClassifier((20, 30)),
+    DBNClassifier((30,)),
+    DBNClassifier((20, 30), fine_tuning=None),
+    DBNClassifier((20, 30), fine_tuning="discriminative", dropout=0.1),
+    DBNClassifier((20, 30), fine_tuning="hybrid"),
+    DBNClassifier((20, 30), recognition="mean-field"),
+    DBNClassifier((20, 30), recognition="gibbs"),
+    DBNClassifier((20, 30), warm_start=True),
+    DBNClassifier((20, 30), rbm=RBMTransformer(visible="gaussian", learning_rate=0.01)),
+    DBNTransformer((8,)),
+    DBNTransformer((8, 6, 4)),
+    DBNTransformer((8, 6), fine_tuning=None),
+]
+FAST = [DBNClassifier((12, 8), n_iter=2), DBNTransformer((12, 8), n_iter=2)]
+both = pytest.mark.parametrize("estimator", FAST, ids=["classifier", "transformer"])
+
+
+@pytest.fixture(scope="module")
+def digits():
+    X, y = load_digits(return_X_y=True)
+    return X[:400] / 16, y[:400]
+
+
+def parameters_of(estimator):
+    lists = (
+        estimator.recognition_weights_,
+        estimator.generative_weights_,
+        estimator.recognition_intercepts_,
+        estimator.generative_intercepts_,
+    )
+    top = estimator.top_rbm_
+    arrays = [a for some in lists for a in some]
+    arrays += [top.components_, top.intercept_visible_, top.intercept_hidden_]
+    return np.concatenate([a.ravel() for a in arrays])
+
+
+def assert_same(one, other):
+    np.testing.assert_array_equal(parameters_of(one), parameters_of(other))
+
+
+# --- contract -----------------------------------------------------------------
+
+
+@ignore_range
+@parametrize_with_checks(CHECKED)
+def test_common_check_passes(estimator, check):
+    check(estimator)
+
+
+@ignore_range
+@both
+@pytest.mark.parametrize(
+    "check",
+    [
+        estimator_checks.check_param_validation,
+        estimator_checks.check_set_output_transform,
+        estimator_checks.check_transformer_get_feature_names_out,
+        estimator_checks.check_dataframe_column_names_consistency,
+    ],
+)
+def test_internal_check_passes(estimator, check):
+    check(type(estimator).__name__, clone(estimator))
+
+
+def test_only_gibbs_recognition_is_tagged_non_deterministic():
+    tagged = [e for e in CHECKED if get_tags(e).non_deterministic]
+    assert [e.recognition for e in tagged] == ["gibbs"]
+
+
+@both
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_dtype_is_kept(estimator, dtype, digits):
+    X, y = digits[0].astype(dtype), digits[1]
+    fitted = clone(estimator).fit(X, y)
+    assert parameters_of(fitted).dtype == dtype
+    assert fitted.transform(X).dtype == dtype
+
+
+@both
+def test_sparse_rows_give_the_same(estimator, digits):
+    X, y = digits
+    dense = clone(estimator).set_params(random_state=0).fit(X, y)
+    thin = clone(dense).fit(sparse.csr_array(X), y)
+    assert_same(dense, thin)
+    H = dense.transform(X)
+    np.testing.assert_array_equal(H, thin.transform(sparse.csc_array(X)))
+
+
+@both
+def test_warm_start_and_pickle_go_on_bit_for_bit(estimator, digits):
+    whole = clone(estimator).set_params(n_iter=4, random_state=0).fit(*digits)
+    half = clone(whole).set_params(n_iter=2, warm_start=True).fit(*digits)
+    half = pickle.loads(pickle.dumps(half))
+    assert_same(whole, half.set_params(n_iter=4).fit(*digits))
+    assert half.n_iter_ == 4
+
+
+@both
+def test_partial_fit_equals_fit(estimator, digits):
+    whole = clone(estimator).set_params(n_iter=2, random_state=0).fit(*digits)
+    parts = clone(whole).partial_fit(*digits).partial_fit(*digits)
+    assert_same(whole, parts)
+
+
+@both
+def test_pretraining_resumes_too(estimator, digits):
+    rbm = RBMTransformer(n_iter=4)
+    params = {"rbm": rbm, "fine_tuning": None, "random_state": 0}
+    whole = clone(estimator).set_params(**params).fit(*digits)
+    half = clone(whole).set_params(rbm__n_iter=4, warm_start=True).fit(*digits)
+    assert_same(whole, half.fit(*digits))
+    assert [layer.n_iter_ for layer in half.rbms_] == [4, 4]
+
+
+@both
+def test_interrupted_fit_leaves_a_usable_estimator(estimator, digits, capsys):
+    class Stop:
+        """Raise KeyboardInterrupt at the third line that is printed."""
+
+        lines = 0
+
+        def write(self, text):
+            self.lines += text.count("\n")
+            if self.lines == 3:
+                raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        fitted = clone(estimator).set_params(verbose=1)
+        patch.setattr("sys.stdout", Stop())
+        fitted.fit(*digits)
+    assert fitted.transform(digits[0]).shape == (400, 8)
+    assert fitted.rbms_[0].n_iter_ == 3
+
+
+@both
+def test_progress_bars_nest(estimator, digits, capsys):
+    clone(estimator).set_callbacks(ProgressBar()).fit(*digits)
+    printed = capsys.readouterr().out
+    for task in ("layer 1", "layer 2", "fine-tuning"):
+        assert task in printed
+
+
+@both
+def test_divergence_names_the_layer_and_keeps_finite_parameters(estimator, digits):
+    rbm = RBMTransformer(visible="gaussian", learning_rate=1e6)
+    fitted = clone(estimator).set_params(rbm=rbm)
+    with pytest.raises(ValueError, match=r"in layer 1, epoch \d.*learning_rate"):
+        fitted.fit(*digits)
+    assert np.isfinite(parameters_of(fitted)).all()
+
+
+@both
+def test_rows_outside_the_unit_interval_warn_once(estimator, digits):
+    X, y = digits
+    with pytest.warns(UserWarning, match="MinMaxScaler") as caught:
+        clone(estimator).fit(2 * X - 1, y)
+    assert len(caught) == 1
+
+
+@both
+def test_hidden_layer_sizes_must_be_positive(estimator, digits):
+    with pytest.raises(ValueError, match="hidden_layer_sizes"):
+        clone(estimator).set_params(hidden_layer_sizes=(5, 0)).fit(*digits)
+
+
+@both
+def test_there_is_a_template_for_each_layer(estimator, digits):
+    templates = [RBMTransformer(n_iter=1), RBMTransformer(n_iter=2)]
+    params = {"rbm": templates, "fine_tuning": None}
+    fitted = clone(estimator).set_params(**params).fit(*digits)
+    assert [layer.n_iter_ for layer in fitted.rbms_] == [1, 2]
+    with pytest.raises(ValueError, match="one template for each"):
+        fitted.set_params(rbm=templates[:1]).fit(*digits)
+
+
+@ignore_range
+@pytest.mark.parametrize(
+    ("estimator", "check"),
+    [
+        (DBNClassifier(), estimator_checks.check_classifiers_train),
+        (DBNTransformer(), estimator_checks.check_transformer_general),
+    ],
+)
+def test_default_sizes_pass_the_check_of_their_kind(estimator, check):
+    check(type(estimator).__name__, estimator)
+
+
+# --- the classifier -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("fine_tuning", ["up-down", "discriminative", "hybrid"])
+def test_digits_are_recognised(fine_tuning):
+    X, y = load_digits(return_X_y=True)
+    dbn = DBNClassifier((100, 200), fine_tuning=fine_tuning, random_state=0)
+    model = make_pipeline(MinMaxScaler(), dbn).fit(X[::2], y[::2])
+    assert model.score(X[1::2], y[1::2]) > 0.93
+
+
+def test_one_hidden_layer_agrees_with_its_top_rbm(digits):
+    X, y = digits
+    dbn = DBNClassifier((20,), n_iter=2, random_state=0).fit(X, y)
+    assert dbn.recognition_weights_ == []
+    free = [
+        dbn.top_rbm_.free_energy(np.hstack([X, np.tile(row, (len(X), 1))]))
+        for row in np.eye(10)
+    ]
+    p = np.exp(-np.array(free).T + np.min(free, axis=0)[:, None])
+    p /= p.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(dbn.predict_proba(X), p, rtol=1e-9, atol=1e-12)
+
+
+def test_labels_of_any_dtype(digits):
+    X, y = digits
+    names = np.array([f"digit {k}" for k in range(10)])[y]
+    params = {"hidden_layer_sizes": (20,), "n_iter": 2, "random_state": 0}
+    one = DBNClassifier(**params).fit(X, y)
+    other = DBNClassifier(**params).fit(X, names.astype(object))
+    assert list(other.predict(X)) == [f"digit {k}" for k in one.predict(X)]
+    assert other.sample(3, y="digit 7", random_state=0).shape == (3, 64)
+
+
+def test_sample_returns_labels_unless_given(digits):
+    dbn = DBNClassifier((12, 8), n_iter=1, random_state=0).fit(*digits)
+    X, y = dbn.sample(5, n_gibbs_steps=3, random_state=0)
+    assert X.shape == (5, 64) and set(y) <= set(range(10))
+    again, _ = dbn.sample(5, n_gibbs_steps=3, random_state=0)
+    np.testing.assert_array_equal(X, again)
+    means = dbn.sample(2, y=[1, 2], mean_visible=True, random_state=0)
+    assert ((means > 0) & (means < 1)).all()
+    with pytest.raises(ValueError, match="y must hold labels among"):
+        dbn.sample(2, y=11)
+    with pytest.raises(ValueError, match="n_samples"):
+        dbn.sample(2, y=[1, 2, 3])
+
+
+def test_one_class_is_refused(digits):
+    with pytest.raises(ValueError, match="1 class only"):
+        DBNClassifier((5,)).fit(digits[0], np.zeros(400))
+
+
+def test_a_new_class_is_refused(digits):
+    X, y = digits
+    dbn = DBNClassifier((5,), n_iter=1).partial_fit(X[y < 5], y[y < 5])
+    with pytest.raises(ValueError, match="not among the classes"):
+        dbn.partial_fit(X, y)
+
+
+def test_partial_fit_takes_all_classes_at_first(digits):
+    X, y = digits
+    dbn = DBNClassifier((5,), n_iter=1)
+    dbn.partial_fit(X[y < 5], y[y < 5], classes=np.arange(10)).partial_fit(X, y)
+    assert list(dbn.classes_) == list(range(10))
+
+
+@pytest.mark.parametrize("dropout", [[0.1], [0.1, 0.2, 1.5], 1.0])
+def test_dropout_is_checked(dropout, digits):
+    dbn = DBNClassifier((5, 5), fine_tuning="discriminative", dropout=dropout)
+    with pytest.raises(ValueError, match="dropout"):
+        dbn.fit(*digits)
+
+
+def test_grid_search_over_template_and_sizes(digits):
+    dbn = DBNClassifier(rbm=RBMTransformer(n_iter=2), n_iter=1, random_state=0)
+    grid = {"rbm__learning_rate": [0.1, 0.01], "hidden_layer_sizes": [(8,), (8, 6)]}
+    search = GridSearchCV(dbn, grid, cv=2, n_jobs=2).fit(*digits)
+    again = pickle.loads(pickle.dumps(search))
+    np.testing.assert_array_equal(search.predict(digits[0]), again.predict(digits[0]))
+
+
+@pytest.mark.parametrize("n_classes", [2, 10])
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_to_mlp_goes_on_from_the_recognition_weights(n_classes, early_stopping, digits):
+    X, y = digits[0], digits[1] % n_classes
+    dbn = DBNClassifier((30, 40), random_state=0).fit(X, y)
+    mlp = dbn.to_mlp(
+        max_iter=1,
+        learning_rate_init=1e-9,
+        early_stopping=early_stopping,
+        random_state=0,
+    )
+    assert isinstance(mlp, MLPClassifier)
+    hidden = dbn.recognition_weights_[0]
+    np.testing.assert_array_equal(mlp.coefs_[0], hidden)
+    before = mlp.predict_proba(X)
+    with pytest.warns(Warning, match="Maximum iterations"):
+        mlp.fit(X, y)
+    np.testing.assert_allclose(mlp.coefs_[0], hidden, atol=1e-6)
+    np.testing.assert_allclose(mlp.predict_proba(X), before, atol=1e-3)
+
+
+# --- the transformer ----------------------------------------------------------
+
+
+def test_one_layer_scores_as_its_rbm(digits):
+    X = digits[0]
+    dbn = DBNTransformer((6,), n_iter=2, random_state=0).fit(X)
+    expected = dbn.top_rbm_.score_samples(X)
+    np.testing.assert_allclose(dbn.score_samples(X), expected, rtol=1e-12)
+    assert dbn.score(X) == pytest.approx(expected.mean())
+
+
+def test_bound_is_repeatable_and_improves_with_training(digits):
+    X = digits[0]
+    rbm = RBMTransformer(n_iter=0)
+    blank = DBNTransformer((20, 10), rbm=rbm, n_iter=0, random_state=0).fit(X)
+    trained = DBNTransformer((20, 10), random_state=0).fit(X)
+    assert trained.score(X) > blank.score(X)
+    np.testing.assert_array_equal(trained.score_samples(X), trained.score_samples(X))
+    some = trained.score_samples(X)[:7]
+    np.testing.assert_allclose(trained.score_samples(X[:7]), some, rtol=1e-9)
+
+
+def test_inverse_transform_reconstructs(digits):
+    X = digits[0]
+    dbn = DBNTransformer((50, 40), random_state=0).fit(X)
+    error = np.square(dbn.inverse_transform(dbn.transform(X)) - X).mean()
+    assert error < 0.7 * np.square(X - X.mean(axis=0)).mean()
+    with pytest.raises(ValueError, match="top layer has 40 units"):
+        dbn.inverse_transform(X)
+    assert dbn.sample(3, n_gibbs_steps=2).shape == (3, 64)
+
+
+def test_to_mlp_is_a_regressor(digits):
+    X, y = digits
+    mlp = DBNTransformer((30, 20), n_iter=1).fit(X).to_mlp(max_iter=1)
+    assert isinstance(mlp, MLPRegressor)
+    np.testing.assert_array_equal(mlp.predict(X), np.zeros(len(X)))
+    with pytest.warns(Warning, match="Maximum iterations"):
+        mlp.fit(X, y)
