@@ -446,8 +446,8 @@ class DBNClassifier(ClassifierMixin, _DeepBeliefNetwork):
         columns of X, and layers above the first draw their data from the
         probabilities that the layer below gives. None is
         ``RBMTransformer(algorithm="cd", batch_size=10, momentum=0.5,
-        draw_visible=True, weight_scale=3.0)``. With a template given, a grid search may say
-        ``rbm__learning_rate``.
+        draw_visible=True, weight_scale=3.0)``. With a template given, a grid search
+        may say ``rbm__learning_rate``.
     fine_tuning : {"up-down", "discriminative", "hybrid"} or None, \
 default="up-down"
         ``"up-down"`` is contrastive wake-sleep, purely generative;
