@@ -28,12 +28,11 @@ from sklearn_dbn import RBMTransformer
 
 N_SEEDS = 5
 REQUIRED_NUDGED = 0.95
-TUNED = {"n_components": 100, "learning_rate": 0.1, "n_iter": 10}
+TUNED = {"n_components": 200, "learning_rate": 0.05, "n_iter": 20}
 GRID = {
-    "n_components": [100, 256, 512],
-    "learning_rate": [0.03, 0.1],
-    "n_iter": [20, 40],
-    "weight_scale": [0.5, 1.5, 3.0],
+    "n_components": [100, 200],
+    "learning_rate": [0.05, 0.1],
+    "n_iter": [20, 100],
 }
 
 
@@ -100,8 +99,9 @@ def nudged_digits():
     return train_test_split(X, np.tile(y, 5), test_size=0.2, random_state=0)
 
 
-def logistic_of_example(C=6000):
-    return LogisticRegression(solver="newton-cg", tol=1, C=C)
+def logistic():
+    """C of the example, solved to convergence: its tol=1 now stops at once."""
+    return LogisticRegression(solver="newton-cholesky", C=6000)
 
 
 def accuracies_behind(features, split, n_seeds=N_SEEDS):
@@ -110,7 +110,7 @@ def accuracies_behind(features, split, n_seeds=N_SEEDS):
     accuracies, times = [], []
     for seed in range(n_seeds):
         pipeline = make_pipeline(
-            clone(features).set_params(random_state=seed), logistic_of_example()
+            clone(features).set_params(random_state=seed), logistic()
         )
         pipeline, seconds = seconds_of(lambda p=pipeline: p.fit(X, y))
         accuracies.append(pipeline.score(X_test, y_test))
@@ -134,21 +134,19 @@ def tuned(split):
 def print_raw_pixels(split):
     X, X_test, y, y_test = split
     contestants = {
-        "raw pixels, C=100, tol=1, as in the example": logistic_of_example(C=100),
-        "raw pixels, LogisticRegression(max_iter=1000)": LogisticRegression(
-            max_iter=1000
-        ),
+        "raw pixels": logistic(),
+        "raw pixels, C=1": LogisticRegression(max_iter=1000),
     }
-    for name, logistic in contestants.items():
-        _, seconds = seconds_of(lambda m=logistic: m.fit(X, y))
-        print_accuracies(name, [logistic.score(X_test, y_test)], seconds)
+    for name, classifier in contestants.items():
+        _, seconds = seconds_of(lambda m=classifier: m.fit(X, y))
+        print_accuracies(name, [classifier.score(X_test, y_test)], seconds)
 
 
 def print_nudged(tune):
     split = nudged_digits()
     print(
         f"\nNudged digits, {len(split[0])} training and {len(split[1])} test rows, "
-        "LogisticRegression(solver='newton-cg', tol=1, C=6000): test accuracy\n"
+        "LogisticRegression(C=6000): test accuracy\n"
         f"  mean +- standard deviation over {N_SEEDS} seeds, seconds of one fit"
     )
     params = tuned(split) if tune else TUNED

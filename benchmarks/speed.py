@@ -18,7 +18,7 @@ from sklearn.preprocessing import MinMaxScaler
 from sklearn_dbn import RBMTransformer
 from sklearn_dbn.datasets import load_mnist
 
-N_ROWS = 12_000
+N_ROWS = 6_000
 N_EPOCHS = 3
 
 
