@@ -92,7 +92,7 @@ def print_default_parameters():
 def nudged_digits():
     """The digits and their shifts by one pixel, split as in scikit-learn's example."""
     X, y = load_digits(return_X_y=True)
-    images = np.pad(X.reshape(-1, 8, 8).astype(np.float32), ((0, 0), (1, 1), (1, 1)))
+    images = np.pad(X.reshape(-1, 8, 8), ((0, 0), (1, 1), (1, 1)))
     corners = ((1, 1), (2, 1), (1, 2), (1, 0), (0, 1))
     shifted = [images[:, i : i + 8, j : j + 8].reshape(-1, 64) for i, j in corners]
     X = minmax_scale(np.concatenate(shifted))
