@@ -166,8 +166,11 @@ def print_nudged(tune):
 
 
 def independent_pixels(X, X_score):
-    """Mean log-likelihood under independent pixels with the means of ``X``."""
-    mean = X.mean(axis=0)
+    """Mean log-likelihood under pixels that are on as often as in ``X``.
+
+    With one more row of each kind: some pixels are never on in ``X``.
+    """
+    mean = (X.sum(axis=0) + 1) / (len(X) + 2)
     return (xlogy(X_score, mean) + xlogy(1 - X_score, 1 - mean)).sum(axis=1).mean()
 
 

@@ -268,7 +268,7 @@ def adjusted(problem, options):
         problem,
         n_trials=options.trials or problem.n_trials,
         n_updates=n_updates,
-        every=max(every, problem.n_batches),
+        every=max(every // problem.n_batches, 1) * problem.n_batches,
     )
 
 
