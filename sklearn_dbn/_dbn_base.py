@@ -1,0 +1,425 @@
+"""What deep belief networks with and without labels share."""
+
+import copy
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_dbn._base import (
+    BoltzmannEstimator,
+    generator_from,
+    make_generator,
+    make_units,
+    map_blocks,
+    next_epoch,
+    require_count,
+    row_dtype,
+    run_epochs,
+    warn_of_range,
+)
+from sklearn_dbn._rbm import RBMTransformer
+from sklearn_dbn.boltzmann import dbn, training, tuning
+from sklearn_dbn.boltzmann.data import Rows
+from sklearn_dbn.boltzmann.updates import Offsets
+
+TEMPLATE = {
+    "algorithm": "cd",
+    "batch_size": 10,
+    "momentum": 0.5,
+    "draw_visible": True,
+    "weight_scale": 3.0,
+}
+PREVIEW_ROWS = 100
+SKETCH_ROWS = 1000
+
+
+class DeepBeliefNetwork(BoltzmannEstimator):
+    """Greedy pre-training, fine-tuning and sampling, with or without labels."""
+
+    _parameter_constraints: dict = {
+        "hidden_layer_sizes": [
+            Interval(Integral, 1, None, closed="left"),
+            "array-like",
+        ],
+        "rbm": [RBMTransformer, list, tuple, None],
+        "n_iter": [Interval(Integral, 0, None, closed="left")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither"), "array-like"],
+        "n_gibbs_steps": [Interval(Integral, 1, None, closed="left"), "array-like"],
+        "momentum": [Interval(Real, 0, 1, closed="left"), "array-like"],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "recognition_rate": [Interval(Real, 0, None, closed="left")],
+        "averaging": [Interval(Real, 0, None, closed="left"), None],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "warm_start": ["boolean"],
+        "verbose": ["verbose"],
+        "random_state": ["random_state"],
+    }
+
+    # --- training -----------------------------------------------------------------
+
+    def _begin(self, X, n_labels):
+        """New layers, untrained, of a size that fits X."""
+        sizes = np.atleast_1d(np.asarray(self.hidden_layer_sizes))
+        if sizes.ndim != 1 or sizes.dtype.kind not in "iu" or (sizes < 1).any():
+            raise ValueError(
+                "hidden_layer_sizes must be one or more integers >= 1; found "
+                f"{self.hidden_layer_sizes!r}."
+            )
+        rng = make_generator(self.random_state)
+        templates = self._templates(len(sizes))
+        seeds = rng.integers(2**31, size=len(sizes) + 1).tolist()
+        kinds = [templates[0].visible, *["bernoulli"] * (len(sizes) - 1)]
+        widths = [X.shape[1], *sizes[:-1].tolist()]
+        if n_labels:
+            make_units(kinds[-1], widths[-1])
+            kinds[-1] = [*_pairs(kinds[-1], widths[-1]), ("softmax", n_labels)]
+        layers = [
+            clone(template).set_params(
+                n_components=size, visible=kind, random_state=seed
+            )
+            for template, size, kind, seed in zip(
+                templates, sizes.tolist(), kinds, seeds, strict=False
+            )
+        ]
+        for rbm in layers[1:]:
+            rbm.set_params(draw_visible=True)
+        for rbm in layers:
+            rbm._validate_params()
+        vars(self).pop("top_rbm_", None)
+        self.rbms_ = layers
+        self.n_iter_ = 0
+        self.training_state_ = {
+            "seed": seeds[-1],
+            "generator": rng.bit_generator.state,
+            "parameters": None,
+        }
+
+    def _templates(self, n_layers):
+        if not isinstance(self.rbm, list | tuple):
+            template = RBMTransformer(**TEMPLATE) if self.rbm is None else self.rbm
+            return [template] * n_layers
+        if len(self.rbm) != n_layers:
+            raise ValueError(
+                f"rbm holds {len(self.rbm)} templates, but hidden_layer_sizes names "
+                f"{n_layers} layers. Give one template for each, or one for all."
+            )
+        return list(self.rbm)
+
+    def _fit(self, X, codes, context):
+        for i in range(len(self.rbms_)):
+            self._train_layer(X, codes, i, context)
+        if self.fine_tuning is None:
+            return
+        rows = self._rows(X)
+        state = self._tuning_state()
+        run_epochs(
+            self,
+            context,
+            "fine-tuning",
+            tuning.epochs(state, rows, codes, self._settings(state.net)),
+            max(0, self.n_iter - state.epoch),
+            self._publish,
+            X,
+            lambda: self._report(rows, codes),
+        )
+
+    def _pre_train(self, X, codes):
+        """Train the layers without a context for callbacks."""
+        for i, rbm in enumerate(self.rbms_):
+            steps, publish, _ = self._layer_steps(X, codes, i)
+            for _ in range(max(0, rbm.n_iter - rbm.n_iter_)):
+                publish(next_epoch(self, f"layer {i + 1}", steps))
+
+    def _fit_part(self, X, codes):
+        """One epoch of fine-tuning."""
+        if self.fine_tuning is None:
+            return
+        state = self._tuning_state()
+        steps = tuning.epochs(state, self._rows(X), codes, self._settings(state.net))
+        self._publish(next_epoch(self, "fine-tuning", steps))
+
+    def _rows(self, X):
+        """Rows for batches, in an order of their contents if one batch holds them."""
+        rows = Rows(X, self._dtype(X))
+        return rows.as_single_batch() if len(rows) <= self.batch_size else rows
+
+    def _dtype(self, X):
+        fitted = hasattr(self, "top_rbm_")
+        return self.top_rbm_.components_.dtype if fitted else row_dtype(X)
+
+    def _sketch(self, X, codes):
+        """Untrained layers, so that the estimator is whole from the start."""
+        X = X[:SKETCH_ROWS]
+        codes = None if codes is None else codes[:SKETCH_ROWS]
+        for i, rbm in enumerate(self.rbms_):
+            rows = self._layer_rows(X, codes, i)
+            rbm._publish(*_new_state(rbm, rows, self._n_labels_of(i)))
+        self._publish_layers()
+
+    def _layer_rows(self, X, codes, i):
+        """What layer ``i`` learns from: the means of the layer below, and labels."""
+        dtype, rbm = self._dtype(X), self.rbms_[i]
+        below = [x._machine(dtype) for x in self.rbms_[:i]]
+        if below:
+            net = dbn.stack([*below, None])
+
+            def pass_up(rows, out):
+                out[...] = dbn.up(net, rows)
+
+            X = map_blocks(pass_up, X, dtype, below[-1].n_hidden)
+        rows = Rows(X, dtype)
+        if self._n_labels_of(i):
+            rows = dbn.LabelledRows(X, dtype, codes, self._n_labels)
+        rbm.n_features_in_ = rows.n_columns
+        return rows.as_single_batch() if len(rows) <= rbm.batch_size else rows
+
+    def _n_labels_of(self, i):
+        """Units of the label block of layer ``i``: none but in the top RBM."""
+        return self._n_labels if i == len(self.rbms_) - 1 else 0
+
+    def _train_layer(self, X, codes, i, context):
+        """Train one RBM until its `n_iter` epochs are done."""
+        steps, publish, rows = self._layer_steps(X, codes, i)
+        rbm = self.rbms_[i]
+        n_epochs = max(0, rbm.n_iter - rbm.n_iter_)
+        run_epochs(
+            self,
+            context,
+            f"layer {i + 1}",
+            steps,
+            n_epochs,
+            publish,
+            X,
+            lambda: rbm._progress(rows),
+        )
+
+    def _layer_steps(self, X, codes, i):
+        """The epochs of one layer, how to publish each, and the rows they take."""
+        rbm = self.rbms_[i]
+        rows = self._layer_rows(X, codes, i)
+        if rbm.n_iter_ == 0:
+            state, seed = _new_state(rbm, rows, self._n_labels_of(i))
+        else:
+            seed = rbm.training_state_["seed"]
+            state = rbm._resumed_state(make_units(rbm.visible, rbm.n_features_in_))
+
+        def publish(state):
+            rbm._publish(state, seed)
+            self._publish_layers()
+
+        publish(state)
+        settings = rbm._settings(state.rbm, rbm.data_mean_)
+        return training.epochs(state, rows, settings), publish, rows
+
+    def _warn_of_range(self, X):
+        """One warning if X leaves the range of its units."""
+        units = make_units(self._first_visible(), X.shape[1])
+        warn_of_range(self, units, Rows(X, row_dtype(X)).statistics())
+
+    def _hidden_sizes(self):
+        sizes = [len(bias) for bias in self.recognition_intercepts_]
+        return (*sizes, len(self.top_rbm_.intercept_hidden_))
+
+    def _publish_layers(self):
+        """Show the RBMs, stacked, as fitted attributes."""
+        net = dbn.stack([rbm._machine() for rbm in self.rbms_], self._n_labels)
+        vars(self).update(_attributes(net), top_rbm_=self.rbms_[-1])
+
+    def _publish(self, state):
+        """Show a copy of the state of fine-tuning as fitted attributes, all at once."""
+        net = state.averaged_net
+        top = copy.copy(self.top_rbm_)
+        vars(top).update(
+            components_=net.top.weights.T,
+            intercept_visible_=net.top.visible_bias,
+            intercept_hidden_=net.top.hidden_bias,
+        )
+        vars(self).update(
+            _attributes(net),
+            top_rbm_=top,
+            rbms_=[],
+            n_iter_=state.epoch,
+            training_state_={
+                "seed": self.training_state_["seed"],
+                "generator": state.rng.bit_generator.state,
+                "parameters": state.parameters.copy(),
+                "velocity": state.velocity.copy(),
+                "hidden_offset": state.offsets.hidden.copy(),
+                "n_averaged": state.n_averaged,
+            },
+        )
+
+    def _tuning_state(self):
+        """The state of fine-tuning that the fitted attributes describe."""
+        saved, net, mean = self.training_state_, self._net(), self.top_rbm_.data_mean_
+        state = tuning.start(net, mean, generator_from(saved["generator"]))
+        if saved["parameters"] is None:
+            return state
+        state.parameters[...] = saved["parameters"]
+        state.velocity[...] = saved["velocity"]
+        state.offsets = Offsets(mean.copy(), saved["hidden_offset"].copy())
+        state.epoch, state.n_averaged = self.n_iter_, saved["n_averaged"]
+        return state
+
+    def _settings(self, net):
+        return tuning.Settings(
+            objective=self._objective(net),
+            learning_rate=self.learning_rate,
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+            batch_size=self.batch_size,
+            averaging=self.averaging,
+        )
+
+    # --- use ------------------------------------------------------------------------
+
+    def _net(self, dtype=None):
+        """The fitted attributes as a network of the engine."""
+        check_is_fitted(self)
+        top = self.top_rbm_._machine()
+        n_layers = len(self.recognition_weights_)
+        units = make_units(self._first_visible(), self.n_features_in_)
+        families = [units, *[dbn.Bernoulli()] * n_layers]
+        net = dbn.Net(
+            tuple(
+                map(
+                    dbn.Directed,
+                    self.recognition_weights_,
+                    self.recognition_intercepts_,
+                )
+            ),
+            tuple(
+                map(
+                    dbn.Directed,
+                    self.generative_weights_,
+                    self.generative_intercepts_,
+                    families,
+                )
+            ),
+            top,
+            self._n_labels,
+        )
+        return net if dtype is None else net.astype(dtype)
+
+    def _first_visible(self):
+        return self._templates(1 + len(self.recognition_weights_))[0].visible
+
+    def _map(self, X, function, n_columns=None):
+        """``function(net, rows, out)`` on blocks of the validated rows of X."""
+        check_is_fitted(self)
+        X = self._validate_rows(X, reset=False)
+        dtype = row_dtype(X)
+        net = self._net(dtype)
+        return map_blocks(
+            lambda rows, out: function(net, rows, out), X, dtype, n_columns
+        )
+
+    def transform(self, X):
+        """Means of the top hidden layer, by a deterministic pass upwards.
+
+        Where there are labels, their block is at its posterior.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Visible rows.
+
+        Returns
+        -------
+        H : ndarray of shape (n_samples, n_top_units)
+        """
+
+        def top_means(net, rows, out):
+            out[...] = dbn.top_means(net, dbn.up(net, rows))
+
+        check_is_fitted(self)
+        return self._map(X, top_means, len(self.top_rbm_.intercept_hidden_))
+
+    def _imagine(self, n_samples, labels, n_gibbs_steps, mean_visible, random_state):
+        """Visible rows and label rows at the end of chains in the top RBM."""
+        check_is_fitted(self)
+        require_count("n_samples", n_samples)
+        require_count("n_gibbs_steps", n_gibbs_steps)
+        rng, net = make_generator(random_state), self._net()
+        mean = np.tile(self.top_rbm_.data_mean_, (n_samples, 1))
+        rows = net.top.visible.draw(mean, rng)
+        if labels is not None:
+            rows[:, net.n_penultimate :] = labels
+        hidden = dbn.settle(net, rows, labels, n_gibbs_steps, rng)
+        V = dbn.imagine(net, rows, hidden, mean_visible, rng)
+        return V, rows[:, net.n_penultimate :]
+
+    def _mlp(self, mlp, starter, head):
+        """``mlp`` as ``starter`` was initialised, its weights taken from here."""
+        top, n = self.top_rbm_, self._net().n_penultimate
+        hidden = [*self.recognition_weights_, top.components_[:, :n].T]
+        bias = [*self.recognition_intercepts_, top.intercept_hidden_]
+        coefs = [np.array(a, order="C") for a in (*hidden, head[0])]
+        intercepts = [np.array(a) for a in (*bias, head[1])]
+        ready = {
+            name: value
+            for name, value in vars(starter).items()
+            if name not in starter.get_params() and name != "_optimizer"
+        }
+        vars(mlp).update(
+            ready,
+            coefs_=coefs,
+            intercepts_=intercepts,
+            _best_coefs=[a.copy() for a in coefs],
+            _best_intercepts=[a.copy() for a in intercepts],
+            n_iter_=0,
+            t_=0,
+            loss_curve_=[],
+            best_loss_=np.inf,
+            validation_scores_=[],
+            best_validation_score_=-np.inf,
+            _no_improvement_count=0,
+        )
+        return mlp
+
+
+def _new_state(rbm, rows, n_labels):
+    """The state before the first epoch of one layer, and the layer's seed.
+
+    The weights of labels begin at zero: at random, hundreds of hidden units would
+    add up to strong opinions.
+    """
+    rng = make_generator(rbm.random_state)
+    seed = int(rng.integers(2**31))
+    statistics = rows.statistics()
+    units = make_units(rbm.visible, rows.n_columns)
+    machine = training.initial_rbm(
+        statistics, rbm.n_components, units, rng, rbm.weight_scale
+    )
+    if n_labels:
+        machine.weights[-n_labels:] = 0
+        machine.hidden_bias[...] = -np.dot(statistics.mean, machine.weights)
+    settings = rbm._settings(machine, statistics.mean)
+    return training.start(machine, statistics.mean, settings, rng), seed
+
+
+def _attributes(net):
+    """Fitted attributes of the directed layers, as copies."""
+    return {
+        "recognition_weights_": [np.array(x.weights) for x in net.recognition],
+        "recognition_intercepts_": [np.array(x.bias) for x in net.recognition],
+        "generative_weights_": [np.array(x.weights) for x in net.generative],
+        "generative_intercepts_": [np.array(x.bias) for x in net.generative],
+        "_n_features_out": net.top.n_hidden,
+    }
+
+
+def _pairs(visible, n_features):
+    """``visible`` as a list of (kind, n_features) pairs."""
+    if isinstance(visible, str):
+        return [(visible, n_features)]
+    return [tuple(pair) for pair in visible]
+
+
+def names_of(estimator):
+    """`feature_names_in_` where there are any."""
+    names = vars(estimator).get("feature_names_in_")
+    return {} if names is None else {"feature_names_in_": names}
