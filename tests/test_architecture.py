@@ -17,10 +17,13 @@ FLOORS = {
     "units": 0,
     "rbm": 1,
     "data": 2,
+    "dbm": 2,
     "samplers": 2,
     "updates": 2,
     "likelihood": 3,
     "training": 3,
+    "deep_likelihood": 4,
+    "joint": 4,
 }
 
 

@@ -21,7 +21,14 @@ import numpy as np
 
 from sklearn_dbn.boltzmann.data import Rows, slices
 from sklearn_dbn.boltzmann.rbm import RBM
-from sklearn_dbn.boltzmann.units import Bernoulli, Joint, Softmax, logistic, softplus
+from sklearn_dbn.boltzmann.units import (
+    Bernoulli,
+    Joint,
+    Softmax,
+    log_product,
+    logistic,
+    softplus,
+)
 
 ENUMERABLE_UNITS = 12
 N_DRAWS = 20
@@ -249,18 +256,6 @@ def label_ratio(on, off, factor, out=None):
     out = np.multiply(on, factor, out=out)
     out += off
     return out
-
-
-def log_product(ratio, n_factors):
-    """``Σ_j log(ratio_j)``, at most ``n_factors`` of them multiplied first."""
-    count = 1
-    while 2 * count <= n_factors and ratio.shape[1] > 1:
-        half = ratio.shape[1] // 2
-        product = ratio[:, :half] * ratio[:, half : 2 * half]
-        if ratio.shape[1] % 2:
-            product[:, 0] *= ratio[:, -1]
-        ratio, count = product, 2 * count
-    return np.log(ratio).sum(axis=1)
 
 
 def log_posterior(net, penultimate):

@@ -23,10 +23,9 @@ from sklearn_dbn.boltzmann.dbn import (
     factors_in_range,
     label_ratio,
     log_normalised,
-    log_product,
     top_field,
 )
-from sklearn_dbn.boltzmann.units import logistic, uniform
+from sklearn_dbn.boltzmann.units import log_product, logistic, uniform
 
 
 @dataclass(frozen=True)

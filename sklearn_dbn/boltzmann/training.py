@@ -12,7 +12,7 @@ right for a short last batch and for any number of chains.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -104,7 +104,10 @@ def on_one_vector(rbm):
 
 def on_vector(vector, rbm):
     """An RBM of the same shape and families whose arrays are views of a vector."""
-    return RBM(*views(vector, rbm), rbm.visible, rbm.hidden)
+    weights, visible_bias, hidden_bias = views(vector, rbm)
+    return replace(
+        rbm, weights=weights, visible_bias=visible_bias, hidden_bias=hidden_bias
+    )
 
 
 def views(vector, rbm):
@@ -212,7 +215,7 @@ def learn(state, rows, batch, settings, rates, work):
     if rows.weights is not None:
         signed = weigh(signed, rows.weights[batch], settings.sampler.paired)
     if settings.centering:
-        state.offsets.slide(work.offset_rates, h[n_model:])
+        updates.slide(state.offsets.hidden, work.offset_rates, h[n_model:])
         updates.centred_gradient(*work.stack, signed, work.steps, state.offsets)
     else:
         updates.gradient(v, h, signed, work.steps)

@@ -36,6 +36,7 @@ MEAN_MARGIN = 1e-3
 MASS_FLOOR = 1e-30
 CELL = np.float32(2**-16)
 FEW_NUMBERS = 4096
+RATIOS_IN_RANGE = 64
 
 
 def logistic(field, out=None):
@@ -55,6 +56,18 @@ def softplus(field):
     np.log1p(tail, out=tail)
     tail += np.maximum(field, 0)
     return tail
+
+
+def log_product(ratio, n_factors):
+    """``Σ_j log(ratio_j)``, at most ``n_factors`` of them multiplied first."""
+    count = 1
+    while 2 * count <= n_factors and ratio.shape[1] > 1:
+        half = ratio.shape[1] // 2
+        product = ratio[:, :half] * ratio[:, half : 2 * half]
+        if ratio.shape[1] % 2:
+            product[:, 0] *= ratio[:, -1]
+        ratio, count = product, 2 * count
+    return np.log(ratio).sum(axis=1)
 
 
 def _total(values):
@@ -91,8 +104,16 @@ def _fill(out, values):
     return out
 
 
+class Family:
+    """Base of the families."""
+
+    def gain(self, high, low):
+        """``cumulant(high) - cumulant(low)``, in float64."""
+        return self.cumulant(high).astype(np.float64) - self.cumulant(low)
+
+
 @dataclass(frozen=True)
-class Bernoulli:
+class Bernoulli(Family):
     """Independent binary units, on with probability ``logistic(field)``."""
 
     def mean(self, field, out=None):
@@ -111,6 +132,17 @@ class Bernoulli:
 
     def cumulant(self, field):
         return _total(softplus(field))
+
+    def gain(self, high, low):
+        """``cumulant(high) - cumulant(low)`` from few logarithms.
+
+        ``softplus(f) = max(f, 0) + log(1 + exp(-|f|))``, and logarithms are taken of
+        products of ratios between 1/2 and 2.
+        """
+        ratio = 1 + np.exp(-np.abs(high))
+        ratio /= 1 + np.exp(-np.abs(low))
+        kink = np.maximum(high, 0) - np.maximum(low, 0)
+        return kink.sum(axis=-1, dtype=np.float64) + log_product(ratio, RATIOS_IN_RANGE)
 
     def log_base(self, values):
         return np.zeros(values.shape[:-1], values.dtype)
@@ -136,7 +168,7 @@ class Bernoulli:
 
 
 @dataclass(frozen=True)
-class Gaussian:
+class Gaussian(Family):
     """Independent real units of unit variance, their mean equal to the field."""
 
     def mean(self, field, out=None):
@@ -171,7 +203,7 @@ class Gaussian:
 
 
 @dataclass(frozen=True)
-class Softmax:
+class Softmax(Family):
     """One categorical variable, shown as a one-hot row of all the units."""
 
     def mean(self, field, out=None):
@@ -224,7 +256,7 @@ class Softmax:
 
 
 @dataclass(frozen=True)
-class Joint:
+class Joint(Family):
     """A layer made of consecutive blocks, each ``(family, n_units)``.
 
     ``Joint(((Bernoulli(), 500), (Softmax(), 10)))`` is the visible layer of the

@@ -38,13 +38,14 @@ class Offsets:
     visible: np.ndarray
     hidden: np.ndarray
 
-    def slide(self, rates, h):
-        """Move the hidden offset towards the rows ``h``, at a small rate each.
 
-        Any offset gives an unbiased gradient, so weights of rows do not matter.
-        """
-        self.hidden *= 1 - OFFSET_RATE
-        self.hidden += np.dot(rates, h)
+def slide(offset, rates, rows):
+    """Move a hidden offset towards ``rows``, at a small rate each, in place.
+
+    Any offset gives an unbiased gradient, so weights of rows do not matter.
+    """
+    offset *= 1 - OFFSET_RATE
+    offset += np.dot(rates, rows)
 
 
 def gradient(v, h, signed, out):

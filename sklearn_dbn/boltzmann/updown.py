@@ -77,7 +77,7 @@ def top_step(state, penultimate, labels, n_steps, rate, step):
         top, None, v[:-2], h[:-2], n_rows, scratch, state.rng, n_steps
     )
     share = np.full(n_rows, updates.OFFSET_RATE / n_rows, v.dtype)
-    state.offsets.slide(share, h[n_rows:-2])
+    updates.slide(state.offsets.hidden, share, h[n_rows:-2])
     updates.centred_gradient(v, h, signed, step.parameters, state.offsets)
     return v[:n_rows, : net.n_penultimate]
 

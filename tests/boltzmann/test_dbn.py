@@ -112,14 +112,6 @@ def test_label_posterior_is_that_of_enumeration():
     assert_rounding(found, p / p.sum(axis=1, keepdims=True))
 
 
-@pytest.mark.parametrize("n_units", [1, 2, 7, 8, 31])
-@pytest.mark.parametrize("n_factors", [1, 3, 100])
-def test_log_product_is_a_sum_of_logs(n_units, n_factors):
-    ratio = np.random.default_rng(0).uniform(0.5, 2, (5, n_units))
-    expected = np.log(ratio).sum(axis=1)
-    assert_rounding(dbn.log_product(ratio, n_factors), expected)
-
-
 def test_gibbs_posterior_agrees_with_the_exact_one_when_chains_mix():
     net = some_net((4, 3, 3), scale=0.3)
     v = binary_rows(4)[:3]

@@ -13,6 +13,7 @@ from sklearn_dbn.boltzmann.units import (
     Gaussian,
     Joint,
     Softmax,
+    log_product,
     logistic,
     softplus,
     uniform,
@@ -463,3 +464,53 @@ def test_logistic_and_softplus_have_their_limits(dtype):
     x = np.array([-np.finfo(dtype).max, -1e4, 1e4, np.finfo(dtype).max], dtype)
     np.testing.assert_array_equal(logistic(x), [0, 0, 1, 1])
     np.testing.assert_array_equal(softplus(x), np.maximum(x, 0))
+
+
+# --- gains --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_units", [1, 2, 7, 8, 31])
+@pytest.mark.parametrize("n_factors", [1, 3, 100])
+def test_log_product_is_a_sum_of_logs(n_units, n_factors):
+    ratio = np.random.default_rng(0).uniform(0.5, 2, (5, n_units))
+    expected = np.log(ratio).sum(axis=1)
+    assert_rounding(log_product(ratio, n_factors), expected)
+
+
+def check_gain(units, high, low):
+    """Against cumulants in float64, to roundings of the largest cumulant."""
+    before = high.copy(), low.copy()
+    found = units.gain(high, low)
+    cumulants = [units.cumulant(field.astype(np.float64)) for field in before]
+    error = 100 * np.finfo(high.dtype).eps * max(1, np.abs(cumulants).max())
+    assert found.dtype == np.float64
+    expected = cumulants[0] - cumulants[1]
+    np.testing.assert_allclose(found, expected, rtol=0, atol=error)
+    for field, copy in zip((high, low), before, strict=True):
+        np.testing.assert_array_equal(field, copy)
+
+
+@every_layer
+@every_dtype
+def test_gain_is_the_difference_of_cumulants(blocks, dtype):
+    high, low = (random_fields(blocks, dtype, seed=seed) for seed in (0, 1))
+    check_gain(units_of(blocks), high, low)
+
+
+@every_layer
+@every_dtype
+def test_gain_of_huge_fields_is_the_difference_of_cumulants(blocks, dtype):
+    huge = huge_fields(blocks, dtype)
+    near = np.zeros_like(huge)
+    for high, low in ((huge, near), (near, huge), (huge, huge[::-1])):
+        check_gain(units_of(blocks), high, low)
+
+
+@every_dtype
+@pytest.mark.parametrize("n_units", [1, 63, 64, 65, 127, 128, 129, 1000])
+def test_gain_of_many_units_neither_overflows_nor_underflows(dtype, n_units):
+    """Ratios of 2 and of 1/2 throughout, the most that products are made of."""
+    zero, huge = (np.full((1, n_units), f, dtype) for f in (0, -1e4))
+    expected = n_units * math.log(2)
+    assert_rounding(Bernoulli().gain(zero, huge).astype(dtype), [expected])
+    assert_rounding(Bernoulli().gain(huge, zero).astype(dtype), [-expected])

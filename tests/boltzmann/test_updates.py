@@ -11,6 +11,7 @@ from sklearn_dbn.boltzmann.updates import (
     gradient,
     move,
     shrink,
+    slide,
 )
 from tests import reference
 from tests.boltzmann import (
@@ -199,13 +200,12 @@ def test_steps_are_the_formulas_of_the_docstring(dtype, centring):
 
 @every_dtype
 def test_offsets_slide_by_their_rate(dtype):
-    offsets = Offsets(np.array([0.5], dtype), np.array([0.2, 0.8], dtype))
-    h = np.array([[0.3, 0.1], [0.5, 0.7]], dtype)
-    offsets.slide(np.full(2, OFFSET_RATE / 2, dtype), h)
+    offset = np.array([0.2, 0.8], dtype)
+    rows = np.array([[0.3, 0.1], [0.5, 0.7]], dtype)
+    slide(offset, np.full(2, OFFSET_RATE / 2, dtype), rows)
     before, target = np.array([0.2, 0.8]), np.array([0.4, 0.4])
-    assert offsets.hidden.dtype == dtype
-    assert_rounding(offsets.hidden, before + OFFSET_RATE * (target - before))
-    np.testing.assert_array_equal(offsets.visible, np.array([0.5], dtype))
+    assert offset.dtype == dtype
+    assert_rounding(offset, before + OFFSET_RATE * (target - before))
 
 
 @every_dtype

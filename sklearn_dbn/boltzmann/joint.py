@@ -1,0 +1,224 @@
+"""The joint training of a deep Boltzmann machine, an epoch at a time.
+
+As :mod:`training` does for one RBM, which with one hidden layer it equals bit for
+bit: an explicit state, and a generator that moves it on by one pass over the data for
+each ``next``. The positive phase is mean field (Salakhutdinov & Hinton 2009, algorithm
+1), the negative phase persistent block Gibbs sampling: even layers are drawn, odd ones
+enter as means given them, which is unbiased and of less variance.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from sklearn_dbn.boltzmann import training, updates
+from sklearn_dbn.boltzmann.dbm import (
+    DBM,
+    MeanField,
+    bottom_up,
+    gibbs,
+    on_one_vector,
+    posterior,
+    starting_chains,
+    views,
+)
+from sklearn_dbn.boltzmann.units import Bernoulli
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a machine is trained; schedules are a number or one value per epoch.
+
+    ``sparsity_target`` is the mean activity that hidden units are drawn to, None for
+    none; ``sparsity_cost`` how strongly (Hinton 2010, section 11; biases only, which
+    is where activity is set when the gradient is centred).
+    """
+
+    mean_field: MeanField
+    learning_rate: object = 0.005
+    n_gibbs_steps: object = 5
+    momentum: object = 0.0
+    weight_decay: float = 0.0
+    centering: bool = True
+    batch_size: int = 100
+    draw_visible: bool = False
+    sparsity_target: object = None
+    sparsity_cost: float = 0.0
+
+
+@dataclass
+class State:
+    """Everything that training goes on from; every array is the state's own.
+
+    ``dbm`` is made of views of ``parameters``; ``offsets`` holds one array for each
+    layer; ``chains`` is a state of the machine whose even layers were drawn last.
+    """
+
+    parameters: np.ndarray
+    dbm: DBM
+    velocity: np.ndarray
+    offsets: list
+    chains: list
+    rng: np.random.Generator
+    epoch: int = 0
+
+
+def start(dbm, data_mean, n_chains, rng):
+    """The state before the first epoch."""
+    parameters, dbm = on_one_vector(dbm)
+    offsets = [data_mean.copy(), *hidden_offsets(dbm, data_mean)]
+    base = dbm.visible.field_of_mean(data_mean).astype(data_mean.dtype)
+    chains = starting_chains(dbm, base, n_chains, rng)
+    return State(parameters, dbm, np.zeros_like(parameters), offsets, chains, rng)
+
+
+def hidden_offsets(dbm, data_mean):
+    """Means of the hidden layers at the mean of the data."""
+    field = bottom_up(dbm, data_mean)
+    return [mean[0] for mean in posterior(dbm, field[None], MeanField())]
+
+
+@dataclass
+class Workspace:
+    """Arrays that the minibatch step works in; nobody else sees them.
+
+    A stack holds model rows first, then data rows, then two spare rows that
+    :func:`~sklearn_dbn.boltzmann.updates.centred_gradient` uses.
+    """
+
+    stacks: list
+    n_model: int
+    shares: np.ndarray
+    offset_rates: np.ndarray
+    step: np.ndarray
+    steps: DBM
+
+    @classmethod
+    def of(cls, state, n_data):
+        dbm, n_model = state.dbm, len(state.chains[0])
+        dtype = state.parameters.dtype
+        shares = np.array([-1 / n_model, 1 / n_data], dtype)
+        step = np.empty_like(state.parameters)
+        return cls(
+            [np.empty((n_model + n_data + 2, size), dtype) for size in dbm.sizes],
+            n_model,
+            np.repeat(shares, (n_model, n_data)),
+            np.full(n_data, updates.OFFSET_RATE / n_data, dtype),
+            step,
+            views(step, dbm),
+        )
+
+    @property
+    def model(self):
+        return [stack[: self.n_model] for stack in self.stacks]
+
+    @property
+    def data(self):
+        return [stack[self.n_model : -2] for stack in self.stacks]
+
+
+def epochs(state, rows, settings):
+    """Yield ``state`` after each pass over ``rows``, for ever.
+
+    Raises
+    ------
+    training.Diverged
+        As soon as a batch has made a parameter infinite or NaN.
+    """
+    size = min(settings.batch_size, len(rows))
+    sizes = {size, len(rows) % size or size}
+    spaces = {n_data: Workspace.of(state, n_data) for n_data in sizes}
+    while True:
+        with np.errstate(over="ignore", invalid="ignore"):
+            for batch in training.batches(rows, settings.batch_size, state.rng):
+                learn(state, rows, batch, settings, spaces[len(batch)])
+        require_finite(state)
+        state.epoch += 1
+        yield state
+
+
+def learn(state, rows, batch, settings, work):
+    """One update of the parameters from one batch."""
+    rate = updates.at(settings.learning_rate, state.epoch)
+    momentum = updates.at(settings.momentum, state.epoch)
+    n_steps = int(updates.at(settings.n_gibbs_steps, state.epoch))
+    v = rows.take(batch, out=work.data[0])
+    if settings.draw_visible:
+        training.draw_data(state.dbm.visible, v, state.rng)
+    both_phases(state, work, n_steps, settings.mean_field)
+    signed = work.shares * work.shares.dtype.type(rate)
+    if rows.weights is not None:
+        signed = training.weigh(signed, rows.weights[batch], paired=False)
+    for offset, means in zip(state.offsets[1:], work.data[1:], strict=True):
+        updates.slide(offset, work.offset_rates, means)
+    gradient(state, work, signed, settings.centering)
+    sparsen(state, work.steps, settings, rate)
+    for weights in state.dbm.weights:
+        updates.shrink(weights, rate * settings.weight_decay, momentum)
+    updates.move(state.parameters, state.velocity, work.step, momentum)
+    if not math.isfinite(np.dot(state.dbm.biases[1], state.dbm.biases[1])):
+        require_finite(state)
+
+
+def both_phases(state, work, n_steps, mean_field):
+    """Fill the stacks with model and data rows; move the chains on.
+
+    One product serves the input of the first hidden layer in both phases.
+    """
+    dbm, chains, n_model = state.dbm, state.chains, work.n_model
+    model, data = work.model, work.data
+    gibbs(dbm, chains, n_steps, state.rng)
+    for layer in dbm.even:
+        model[layer][...] = chains[layer]
+    field = bottom_up(dbm, work.stacks[0][:-2], out=work.stacks[1][:-2])
+    if dbm.n_layers > 1:
+        field[:n_model] += np.dot(model[2], dbm.weights[1].T)
+    for layer in dbm.odd[1:]:
+        dbm.field(model, layer, out=model[layer])
+    for layer in dbm.odd:
+        Bernoulli().mean(model[layer], out=model[layer])
+        Bernoulli().draw(model[layer], state.rng, out=chains[layer])
+    for means, rows in zip(
+        posterior(dbm, field[n_model:], mean_field), data[1:], strict=True
+    ):
+        rows[...] = means
+
+
+def gradient(state, work, signed, centering):
+    """The signed statistics of all pairs of layers into ``work.step``; spoils them.
+
+    Pairs are worked off from the top, since each leaves its upper layer scaled.
+    """
+    steps, n_layers = work.steps, state.dbm.n_layers
+    sums = [np.dot(signed, stack[:-2]) for stack in work.stacks]
+    for bias in steps.biases:
+        bias[...] = 0
+    for i in reversed(range(n_layers)):
+        lower, upper = work.stacks[i], work.stacks[i + 1]
+        pair = steps.weights[i], np.empty_like(sums[i]), np.empty_like(sums[i + 1])
+        if centering:
+            offsets = updates.Offsets(*state.offsets[i : i + 2])
+            updates.centred_gradient(lower, upper, signed, pair, offsets)
+        else:
+            updates.gradient(lower[:-2], upper[:-2], signed, pair)
+        steps.biases[i][...] += pair[1]
+        steps.biases[i + 1][...] += pair[2]
+    for bias, total in zip(steps.biases[1:-1], sums[1:-1], strict=True):
+        bias -= total
+
+
+def sparsen(state, steps, settings, rate):
+    """Move hidden biases so that mean activities approach their target."""
+    if settings.sparsity_target is None:
+        return
+    strength = rate * settings.sparsity_cost
+    for bias, activity in zip(steps.biases[1:], state.offsets[1:], strict=True):
+        bias += strength * (settings.sparsity_target - activity)
+
+
+def require_finite(state):
+    """Raise :class:`~.training.Diverged` on the first array that is not finite."""
+    for name, array in zip(state.dbm.names, state.dbm.arrays, strict=True):
+        if not np.isfinite(array).all():
+            raise training.Diverged(name, state.epoch + 1)
