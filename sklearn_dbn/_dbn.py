@@ -253,13 +253,7 @@ default="up-down"
         """
         resume = self.warm_start and hasattr(self, "top_rbm_")
         X, codes = self._prepare(X, y, None, resume)
-        n_tasks = len(self.rbms_) + (self.fine_tuning is not None)
-        context = self._init_callback_context(max_subtasks=n_tasks)
-        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        self._fit(X, codes, context)
-        context.call_on_fit_task_end(
-            estimator=self, X=X, y=y, reconstruction_attributes={}
-        )
+        self._fit(X, y, codes)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -267,8 +261,8 @@ default="up-down"
         """One more epoch of fine-tuning over the rows of X.
 
         The first call pre-trains the layers on its rows before; it must name all
-        classes unless y holds them. Without fine-tuning, only the first call
-        learns.
+        classes unless y holds them. With ``fine_tuning=None`` it does no more than
+        that, and every later call is one more epoch of the top RBM.
 
         Parameters
         ----------
@@ -285,7 +279,6 @@ default="up-down"
         """
         resume = hasattr(self, "top_rbm_")
         X, codes = self._prepare(X, y, classes, resume)
-        self._pre_train(X, codes)
         self._fit_part(X, codes)
         return self
 
@@ -417,6 +410,8 @@ default="up-down"
         *,
         y=None,
         n_gibbs_steps=200,
+        n_chains=None,
+        thinning=20,
         mean_visible=False,
         random_state=None,
     ):
@@ -425,11 +420,17 @@ default="up-down"
         Parameters
         ----------
         n_samples : int
-            Number of rows, one chain each.
+            Number of rows.
         y : label, or array-like of shape (n_samples,), or None, default=None
             Classes to imagine; None draws them, too.
         n_gibbs_steps : int, default=200
-            Steps of every chain in the top RBM.
+            Steps of every chain in the top RBM before its first row.
+        n_chains : int or None, default=None
+            Number of chains, which take turns in giving rows; None is a chain, and
+            so an independent draw, for every row. A few chains give many rows in
+            less time.
+        thinning : int, default=20
+            Steps between two rows of the same chain.
         mean_visible : bool, default=False
             Give the means of the visible units instead of draws.
         random_state : int, RandomState instance or None, default=None
@@ -446,7 +447,13 @@ default="up-down"
         require_count("n_samples", n_samples)
         labels = None if y is None else self._one_hot(y, n_samples)
         V, drawn = self._imagine(
-            n_samples, labels, n_gibbs_steps, mean_visible, random_state
+            n_samples,
+            labels,
+            n_gibbs_steps,
+            n_chains,
+            thinning,
+            mean_visible,
+            random_state,
         )
         return V if y is not None else (V, self.classes_[drawn.argmax(axis=1)])
 
@@ -663,19 +670,16 @@ class DBNTransformer(DeepBeliefNetwork):
             If Bernoulli or softmax columns leave [0, 1].
         """
         X = self._prepare(X, self.warm_start and hasattr(self, "top_rbm_"))
-        n_tasks = len(self.rbms_) + (self.fine_tuning is not None)
-        context = self._init_callback_context(max_subtasks=n_tasks)
-        context.call_on_fit_task_begin(estimator=self, X=X)
-        self._fit(X, None, context)
-        context.call_on_fit_task_end(estimator=self, X=X, reconstruction_attributes={})
+        self._fit(X, y, None)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None):
         """One more epoch of fine-tuning over the rows of X.
 
-        The first call pre-trains the layers on its rows before. Without
-        fine-tuning, only the first call learns.
+        The first call pre-trains the layers on its rows before. With
+        ``fine_tuning=None`` it does no more than that, and every later call is one
+        more epoch of the top RBM.
 
         Parameters
         ----------
@@ -689,7 +693,6 @@ class DBNTransformer(DeepBeliefNetwork):
         self : DBNTransformer
         """
         X = self._prepare(X, hasattr(self, "top_rbm_"))
-        self._pre_train(X, None)
         self._fit_part(X, None)
         return self
 
@@ -730,16 +733,29 @@ class DBNTransformer(DeepBeliefNetwork):
         return dbn.down(net, net.top.visible_mean(H))
 
     def sample(
-        self, n_samples, *, n_gibbs_steps=200, mean_visible=False, random_state=None
+        self,
+        n_samples,
+        *,
+        n_gibbs_steps=200,
+        n_chains=None,
+        thinning=20,
+        mean_visible=False,
+        random_state=None,
     ):
         """Rows that the network imagines: Gibbs sampling on top, one pass down.
 
         Parameters
         ----------
         n_samples : int
-            Number of rows, one chain each.
+            Number of rows.
         n_gibbs_steps : int, default=200
-            Steps of every chain in the top RBM.
+            Steps of every chain in the top RBM before its first row.
+        n_chains : int or None, default=None
+            Number of chains, which take turns in giving rows; None is a chain, and
+            so an independent draw, for every row. A few chains give many rows in
+            less time.
+        thinning : int, default=20
+            Steps between two rows of the same chain.
         mean_visible : bool, default=False
             Give the means of the visible units instead of draws.
         random_state : int, RandomState instance or None, default=None
@@ -749,9 +765,16 @@ class DBNTransformer(DeepBeliefNetwork):
         -------
         X : ndarray of shape (n_samples, n_features)
         """
-        return self._imagine(
-            n_samples, None, n_gibbs_steps, mean_visible, random_state
-        )[0]
+        V, _ = self._imagine(
+            n_samples,
+            None,
+            n_gibbs_steps,
+            n_chains,
+            thinning,
+            mean_visible,
+            random_state,
+        )
+        return V
 
     def score_samples(self, X):
         """Lower bound on ``log p(v)`` of each row, in nats; exact for one layer.

@@ -22,7 +22,7 @@ from sklearn_dbn._base import (
 )
 from sklearn_dbn._rbm import RBMTransformer
 from sklearn_dbn.boltzmann import dbn, training, tuning
-from sklearn_dbn.boltzmann.data import Rows
+from sklearn_dbn.boltzmann.data import Rows, slices
 from sklearn_dbn.boltzmann.updates import Offsets
 
 TEMPLATE = {
@@ -94,6 +94,7 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         self.training_state_ = {
             "seed": seeds[-1],
             "generator": rng.bit_generator.state,
+            "n_begun": 0,
             "parameters": None,
         }
 
@@ -108,13 +109,51 @@ class DeepBeliefNetwork(BoltzmannEstimator):
             )
         return list(self.rbm)
 
-    def _fit(self, X, codes, context):
-        for i in range(len(self.rbms_)):
-            self._train_layer(X, codes, i, context)
-        if self.fine_tuning is None:
-            return
-        rows = self._rows(X)
-        state = self._tuning_state()
+    def _fit(self, X, y, codes):
+        """Train what is not trained yet, each layer under a task of its own."""
+        layers = self._unfinished_layers()
+        n_tasks = len(layers) + (self.fine_tuning is not None)
+        context = self._init_callback_context(max_subtasks=n_tasks)
+        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        for i in layers:
+            self._train_layer(X, y, codes, i, context)
+        if self.fine_tuning is not None:
+            self._tune(X, y, codes, context)
+        context.call_on_fit_task_end(
+            estimator=self, X=X, y=y, reconstruction_attributes={}
+        )
+
+    def _fit_part(self, X, codes):
+        """What the layers have left to learn, then one epoch of fine-tuning.
+
+        Without fine-tuning, one epoch of the top RBM if the layers had nothing left.
+        """
+        layers = self._unfinished_layers()
+        for i in layers:
+            rbm = self.rbms_[i]
+            self._train_layer_on(X, codes, i, max(0, rbm.n_iter - rbm.n_iter_))
+        if self.fine_tuning is not None:
+            self._tune_on(X, codes)
+        elif not self.rbms_:
+            raise ValueError(
+                "fine_tuning=None, but the layers of this network have been "
+                "fine-tuned together. Set fine_tuning back, or fit anew."
+            )
+        elif not layers:
+            self._train_layer_on(X, codes, len(self.rbms_) - 1, 1)
+
+    def _unfinished_layers(self):
+        """Numbers of the layers to train: none below one that has begun."""
+        n_begun = self.training_state_.get("n_begun", 0)
+        return [
+            i
+            for i, rbm in enumerate(self.rbms_)
+            if i >= n_begun or (i == n_begun - 1 and rbm.n_iter_ < rbm.n_iter)
+        ]
+
+    def _tune(self, X, y, codes, context):
+        """Fine-tune until `n_iter` epochs are done."""
+        rows, state = self._rows(X), self._tuning_state()
         run_epochs(
             self,
             context,
@@ -124,19 +163,11 @@ class DeepBeliefNetwork(BoltzmannEstimator):
             self._publish,
             X,
             lambda: self._report(rows, codes),
+            y,
         )
 
-    def _pre_train(self, X, codes):
-        """Train the layers without a context for callbacks."""
-        for i, rbm in enumerate(self.rbms_):
-            steps, publish, _ = self._layer_steps(X, codes, i)
-            for _ in range(max(0, rbm.n_iter - rbm.n_iter_)):
-                publish(next_epoch(self, f"layer {i + 1}", steps))
-
-    def _fit_part(self, X, codes):
-        """One epoch of fine-tuning."""
-        if self.fine_tuning is None:
-            return
+    def _tune_on(self, X, codes):
+        """One epoch of fine-tuning, without a context for callbacks."""
         state = self._tuning_state()
         steps = tuning.epochs(state, self._rows(X), codes, self._settings(state.net))
         self._publish(next_epoch(self, "fine-tuning", steps))
@@ -157,7 +188,7 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         for i, rbm in enumerate(self.rbms_):
             rows = self._layer_rows(X, codes, i)
             rbm._publish(*_new_state(rbm, rows, self._n_labels_of(i)))
-        self._publish_layers()
+        self._publish_layers(0)
 
     def _layer_rows(self, X, codes, i):
         """What layer ``i`` learns from: the means of the layer below, and labels."""
@@ -180,35 +211,41 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         """Units of the label block of layer ``i``: none but in the top RBM."""
         return self._n_labels if i == len(self.rbms_) - 1 else 0
 
-    def _train_layer(self, X, codes, i, context):
+    def _train_layer(self, X, y, codes, i, context):
         """Train one RBM until its `n_iter` epochs are done."""
         steps, publish, rows = self._layer_steps(X, codes, i)
         rbm = self.rbms_[i]
-        n_epochs = max(0, rbm.n_iter - rbm.n_iter_)
         run_epochs(
             self,
             context,
             f"layer {i + 1}",
             steps,
-            n_epochs,
+            max(0, rbm.n_iter - rbm.n_iter_),
             publish,
             X,
             lambda: rbm._progress(rows),
+            y,
         )
+
+    def _train_layer_on(self, X, codes, i, n_epochs):
+        """So many epochs of one layer, without a context for callbacks."""
+        steps, publish, _ = self._layer_steps(X, codes, i)
+        for _ in range(n_epochs):
+            publish(next_epoch(self, f"layer {i + 1}", steps))
 
     def _layer_steps(self, X, codes, i):
         """The epochs of one layer, how to publish each, and the rows they take."""
         rbm = self.rbms_[i]
         rows = self._layer_rows(X, codes, i)
-        if rbm.n_iter_ == 0:
-            state, seed = _new_state(rbm, rows, self._n_labels_of(i))
-        else:
+        if i < self.training_state_["n_begun"]:
             seed = rbm.training_state_["seed"]
             state = rbm._resumed_state(make_units(rbm.visible, rbm.n_features_in_))
+        else:
+            state, seed = _new_state(rbm, rows, self._n_labels_of(i))
 
         def publish(state):
             rbm._publish(state, seed)
-            self._publish_layers()
+            self._publish_layers(i + 1)
 
         publish(state)
         settings = rbm._settings(state.rbm, rbm.data_mean_)
@@ -223,10 +260,14 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         sizes = [len(bias) for bias in self.recognition_intercepts_]
         return (*sizes, len(self.top_rbm_.intercept_hidden_))
 
-    def _publish_layers(self):
-        """Show the RBMs, stacked, as fitted attributes."""
+    def _publish_layers(self, n_begun):
+        """Show the RBMs, stacked, as fitted attributes; so many have begun."""
         net = dbn.stack([rbm._machine() for rbm in self.rbms_], self._n_labels)
-        vars(self).update(_attributes(net), top_rbm_=self.rbms_[-1])
+        vars(self).update(
+            _attributes(net),
+            top_rbm_=self.rbms_[-1],
+            training_state_={**self.training_state_, "n_begun": n_begun},
+        )
 
     def _publish(self, state):
         """Show a copy of the state of fine-tuning as fitted attributes, all at once."""
@@ -338,19 +379,39 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         check_is_fitted(self)
         return self._map(X, top_means, len(self.top_rbm_.intercept_hidden_))
 
-    def _imagine(self, n_samples, labels, n_gibbs_steps, mean_visible, random_state):
-        """Visible rows and label rows at the end of chains in the top RBM."""
+    def _imagine(
+        self,
+        n_samples,
+        labels,
+        n_gibbs_steps,
+        n_chains,
+        thinning,
+        mean_visible,
+        random_state,
+    ):
+        """Visible rows and label rows along chains in the top RBM."""
         check_is_fitted(self)
+        n_chains = n_samples if n_chains is None else n_chains
         require_count("n_samples", n_samples)
         require_count("n_gibbs_steps", n_gibbs_steps)
+        require_count("n_chains", n_chains)
+        require_count("thinning", thinning)
+        n_chains = min(n_chains, n_samples)
+        labels = None if labels is None else _labels_of_chains(labels, n_chains)
         rng, net = make_generator(random_state), self._net()
-        mean = np.tile(self.top_rbm_.data_mean_, (n_samples, 1))
+        mean = np.tile(self.top_rbm_.data_mean_, (n_chains, 1))
         rows = net.top.visible.draw(mean, rng)
         if labels is not None:
             rows[:, net.n_penultimate :] = labels
-        hidden = dbn.settle(net, rows, labels, n_gibbs_steps, rng)
-        V = dbn.imagine(net, rows, hidden, mean_visible, rng)
-        return V, rows[:, net.n_penultimate :]
+        V = np.empty((n_samples, self.n_features_in_), rows.dtype)
+        drawn = np.empty((n_samples, self._n_labels), rows.dtype)
+        for part in slices(n_samples, n_chains):
+            n_steps = thinning if part.start else n_gibbs_steps
+            hidden = dbn.settle(net, rows, labels, n_steps, rng)
+            n_kept = part.stop - part.start
+            V[part] = dbn.imagine(net, rows, hidden, mean_visible, rng)[:n_kept]
+            drawn[part] = rows[:n_kept, net.n_penultimate :]
+        return V, drawn
 
     def _mlp(self, mlp, starter, head):
         """``mlp`` as ``starter`` was initialised, its weights taken from here."""
@@ -399,6 +460,17 @@ def _new_state(rbm, rows, n_labels):
         machine.hidden_bias[...] = -np.dot(statistics.mean, machine.weights)
     settings = rbm._settings(machine, statistics.mean)
     return training.start(machine, statistics.mean, settings, rng), seed
+
+
+def _labels_of_chains(labels, n_chains):
+    """The labels of the first rows, which must be those of all rows of their chain."""
+    own = labels[:n_chains]
+    if not np.array_equal(labels, np.resize(own, labels.shape)):
+        raise ValueError(
+            f"y must repeat after n_chains={n_chains} rows, since rows that far apart "
+            "come from one chain and share its class."
+        )
+    return own
 
 
 def _attributes(net):

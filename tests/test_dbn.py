@@ -8,7 +8,6 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.callback import ProgressBar
 from sklearn.datasets import load_digits
-from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
@@ -126,36 +125,6 @@ def test_partial_fit_equals_fit(estimator, digits):
 
 
 @both
-def test_pretraining_resumes_too(estimator, digits):
-    rbm = RBMTransformer(n_iter=4)
-    params = {"rbm": rbm, "fine_tuning": None, "random_state": 0}
-    whole = clone(estimator).set_params(**params).fit(*digits)
-    half = clone(whole).set_params(rbm__n_iter=4, warm_start=True).fit(*digits)
-    assert_same(whole, half.fit(*digits))
-    assert [layer.n_iter_ for layer in half.rbms_] == [4, 4]
-
-
-@both
-def test_interrupted_fit_leaves_a_usable_estimator(estimator, digits, capsys):
-    class Stop:
-        """Raise KeyboardInterrupt at the third line that is printed."""
-
-        lines = 0
-
-        def write(self, text):
-            self.lines += text.count("\n")
-            if self.lines == 3:
-                raise KeyboardInterrupt
-
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        fitted = clone(estimator).set_params(verbose=1)
-        patch.setattr("sys.stdout", Stop())
-        fitted.fit(*digits)
-    assert fitted.transform(digits[0]).shape == (400, 8)
-    assert fitted.rbms_[0].n_iter_ == 3
-
-
-@both
 def test_progress_bars_nest(estimator, digits, capsys):
     clone(estimator).set_callbacks(ProgressBar()).fit(*digits)
     printed = capsys.readouterr().out
@@ -242,6 +211,84 @@ def test_labels_of_any_dtype(digits):
     assert other.sample(3, y="digit 7", random_state=0).shape == (3, 64)
 
 
+@pytest.mark.parametrize("n_classes", [2, 120])
+def test_two_classes_to_hundreds(n_classes):
+    rng = np.random.default_rng(0)
+    centres = rng.random((n_classes, 40)) < 0.5
+    names = np.array([f"name {k:03}" for k in range(n_classes)])
+    y = rng.permutation(np.repeat(np.arange(n_classes), 10))
+    X = (centres[y] ^ (rng.random((len(y), 40)) < 0.03)).astype(np.float32)
+    dbn = DBNClassifier((60, 100), n_iter=5, random_state=0).fit(X, names[y])
+    assert dbn.score(X, names[y]) > 0.9
+    p = dbn.predict_proba(X)
+    assert p.shape == (len(y), n_classes)
+    np.testing.assert_allclose(p.sum(axis=1), 1, rtol=1e-5)
+    np.testing.assert_array_equal(dbn.predict(X), names[p.argmax(axis=1)])
+    n_decisions = dbn.decision_function(X).shape[1:]
+    assert n_decisions == (() if n_classes == 2 else (n_classes,))
+    drawn, labels = dbn.sample(20, n_gibbs_steps=2, random_state=0)
+    assert drawn.shape == (20, 40) and set(labels) <= set(names)
+
+
+@pytest.mark.parametrize("sizes", [(20,), (20, 12)])
+def test_mixed_columns_are_learnt_and_imagined(sizes):
+    rng = np.random.default_rng(0)
+    y = np.arange(400) % 4
+    level = rng.normal(size=(400, 2)) + 3 * (y[:, None] % 2) - 1.5
+    colour = np.eye(3)[np.where(rng.random(400) < 0.9, y // 2, 2)]
+    X = np.hstack([level, colour])
+    visible = [("gaussian", 2), ("softmax", 3)]
+    rbm = RBMTransformer(
+        visible=visible, algorithm="cd", learning_rate=0.05, batch_size=10, n_iter=30
+    )
+    dbn = DBNClassifier(sizes, rbm=rbm, learning_rate=0.02, random_state=0).fit(X, y)
+    assert dbn.score(X, y) > 0.85
+    drawn = dbn.sample(200, y=np.arange(200) % 4, random_state=0)
+    assert set(np.unique(drawn[:, 2:])) == {0, 1}
+    np.testing.assert_array_equal(drawn[:, 2:].sum(axis=1), 1)
+    assert np.std(drawn[:, 0]) > 1
+    high, low = (drawn[np.arange(200) % 2 == k, :2].mean() for k in (1, 0))
+    assert high - low > 1.5
+    features = dbn.transform(X)
+    thin = dbn.transform(sparse.csr_array(X))
+    np.testing.assert_allclose(features, thin, rtol=1e-12)
+
+
+@both
+@pytest.mark.parametrize("sizes", [(8,), (12, 8)])
+def test_chains_give_rows_in_turn(estimator, sizes, digits):
+    dbn = clone(estimator).set_params(hidden_layer_sizes=sizes, random_state=0)
+    dbn.fit(*digits)
+
+    def rows(n_samples, **options):
+        drawn = dbn.sample(n_samples, random_state=0, **options)
+        return drawn[0] if isinstance(drawn, tuple) else drawn
+
+    turns = rows(10, n_gibbs_steps=30, n_chains=4, thinning=1)
+    np.testing.assert_array_equal(turns[:4], rows(4, n_gibbs_steps=30))
+    later = rows(10, n_gibbs_steps=30, n_chains=4, thinning=9)
+    np.testing.assert_array_equal(turns[:4], later[:4])
+    assert (turns[4:] != later[4:]).any()
+    with pytest.raises(ValueError, match="n_chains must be an integer >= 1"):
+        rows(3, n_chains=0)
+    with pytest.raises(ValueError, match="thinning must be an integer >= 1"):
+        rows(3, thinning=0)
+
+
+def test_thinned_chains_keep_their_class(digits):
+    X, y = digits[0], digits[1] % 2
+    dbn = DBNClassifier((30,), random_state=0).fit(X, y)
+    steps = {"n_gibbs_steps": 50, "n_chains": 10, "mean_visible": True}
+    ones = dbn.sample(60, y=1, random_state=0, **steps)
+    asked = np.arange(60) % 2
+    mixed = dbn.sample(60, y=asked, random_state=0, **steps)
+    assert dbn.predict(ones).mean() > 0.8
+    assert (dbn.predict(mixed) == asked).mean() > 0.8
+    assert len(np.unique(ones, axis=0)) == 60
+    with pytest.raises(ValueError, match="y must repeat after n_chains=10 rows"):
+        dbn.sample(20, y=[0] * 10 + [1] * 10, n_chains=10)
+
+
 def test_sample_returns_labels_unless_given(digits):
     dbn = DBNClassifier((12, 8), n_iter=1, random_state=0).fit(*digits)
     X, y = dbn.sample(5, n_gibbs_steps=3, random_state=0)
@@ -280,14 +327,6 @@ def test_dropout_is_checked(dropout, digits):
     dbn = DBNClassifier((5, 5), fine_tuning="discriminative", dropout=dropout)
     with pytest.raises(ValueError, match="dropout"):
         dbn.fit(*digits)
-
-
-def test_grid_search_over_template_and_sizes(digits):
-    dbn = DBNClassifier(rbm=RBMTransformer(n_iter=2), n_iter=1, random_state=0)
-    grid = {"rbm__learning_rate": [0.1, 0.01], "hidden_layer_sizes": [(8,), (8, 6)]}
-    search = GridSearchCV(dbn, grid, cv=2, n_jobs=2).fit(*digits)
-    again = pickle.loads(pickle.dumps(search))
-    np.testing.assert_array_equal(search.predict(digits[0]), again.predict(digits[0]))
 
 
 @pytest.mark.parametrize("n_classes", [2, 10])
