@@ -279,7 +279,7 @@ default="up-down"
         """
         resume = hasattr(self, "top_rbm_")
         X, codes = self._prepare(X, y, classes, resume)
-        self._fit_part(X, codes)
+        self._fit_part(X, codes, resume)
         return self
 
     def _prepare(self, X, y, classes, resume):
@@ -692,8 +692,9 @@ class DBNTransformer(DeepBeliefNetwork):
         -------
         self : DBNTransformer
         """
-        X = self._prepare(X, hasattr(self, "top_rbm_"))
-        self._fit_part(X, None)
+        resume = hasattr(self, "top_rbm_")
+        X = self._prepare(X, resume)
+        self._fit_part(X, None, resume)
         return self
 
     def _prepare(self, X, resume):

@@ -94,7 +94,6 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         self.training_state_ = {
             "seed": seeds[-1],
             "generator": rng.bit_generator.state,
-            "n_begun": 0,
             "parameters": None,
         }
 
@@ -123,12 +122,13 @@ class DeepBeliefNetwork(BoltzmannEstimator):
             estimator=self, X=X, y=y, reconstruction_attributes={}
         )
 
-    def _fit_part(self, X, codes):
+    def _fit_part(self, X, codes, resume):
         """What the layers have left to learn, then one epoch of fine-tuning.
 
         Without fine-tuning, one epoch of the top RBM if the layers had nothing left.
         """
-        layers = self._unfinished_layers()
+        done = resume and all(rbm.n_iter_ >= rbm.n_iter for rbm in self.rbms_)
+        layers = [] if done else self._unfinished_layers()
         for i in layers:
             rbm = self.rbms_[i]
             self._train_layer_on(X, codes, i, max(0, rbm.n_iter - rbm.n_iter_))
@@ -144,11 +144,11 @@ class DeepBeliefNetwork(BoltzmannEstimator):
 
     def _unfinished_layers(self):
         """Numbers of the layers to train: none below one that has begun."""
-        n_begun = self.training_state_.get("n_begun", 0)
+        begun = max((i for i, rbm in enumerate(self.rbms_) if rbm.n_iter_), default=0)
         return [
             i
             for i, rbm in enumerate(self.rbms_)
-            if i >= n_begun or (i == n_begun - 1 and rbm.n_iter_ < rbm.n_iter)
+            if i >= begun and (rbm.n_iter_ == 0 or rbm.n_iter_ < rbm.n_iter)
         ]
 
     def _tune(self, X, y, codes, context):
@@ -188,7 +188,7 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         for i, rbm in enumerate(self.rbms_):
             rows = self._layer_rows(X, codes, i)
             rbm._publish(*_new_state(rbm, rows, self._n_labels_of(i)))
-        self._publish_layers(0)
+        self._publish_layers()
 
     def _layer_rows(self, X, codes, i):
         """What layer ``i`` learns from: the means of the layer below, and labels."""
@@ -237,7 +237,7 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         """The epochs of one layer, how to publish each, and the rows they take."""
         rbm = self.rbms_[i]
         rows = self._layer_rows(X, codes, i)
-        if i < self.training_state_["n_begun"]:
+        if rbm.n_iter_:
             seed = rbm.training_state_["seed"]
             state = rbm._resumed_state(make_units(rbm.visible, rbm.n_features_in_))
         else:
@@ -245,7 +245,7 @@ class DeepBeliefNetwork(BoltzmannEstimator):
 
         def publish(state):
             rbm._publish(state, seed)
-            self._publish_layers(i + 1)
+            self._publish_layers()
 
         publish(state)
         settings = rbm._settings(state.rbm, rbm.data_mean_)
@@ -260,14 +260,10 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         sizes = [len(bias) for bias in self.recognition_intercepts_]
         return (*sizes, len(self.top_rbm_.intercept_hidden_))
 
-    def _publish_layers(self, n_begun):
-        """Show the RBMs, stacked, as fitted attributes; so many have begun."""
+    def _publish_layers(self):
+        """Show the RBMs, stacked, as fitted attributes."""
         net = dbn.stack([rbm._machine() for rbm in self.rbms_], self._n_labels)
-        vars(self).update(
-            _attributes(net),
-            top_rbm_=self.rbms_[-1],
-            training_state_={**self.training_state_, "n_begun": n_begun},
-        )
+        vars(self).update(_attributes(net), top_rbm_=self.rbms_[-1])
 
     def _publish(self, state):
         """Show a copy of the state of fine-tuning as fitted attributes, all at once."""
