@@ -119,6 +119,28 @@ def schedule(name, value, interval):
     return [number(entry) for entry in entries]
 
 
+def hidden_sizes(sizes):
+    """`hidden_layer_sizes` as a list of integers, or a ValueError."""
+    found = np.atleast_1d(np.asarray(sizes))
+    if found.ndim != 1 or found.dtype.kind not in "iu" or (found < 1).any():
+        raise ValueError(
+            f"hidden_layer_sizes must be one or more integers >= 1; found {sizes!r}."
+        )
+    return found.tolist()
+
+
+def templates_of(rbm, default, n_layers):
+    """The template of every layer: one for all, or a list with one for each."""
+    if not isinstance(rbm, list | tuple):
+        return [default if rbm is None else rbm] * n_layers
+    if len(rbm) != n_layers:
+        raise ValueError(
+            f"rbm holds {len(rbm)} templates, but hidden_layer_sizes names {n_layers} "
+            "layers. Give one template for each, or one for all."
+        )
+    return list(rbm)
+
+
 def require_count(name, value, least=1):
     """Raise unless a parameter is an integer of at least ``least``."""
     if not isinstance(value, Integral) or value < least:

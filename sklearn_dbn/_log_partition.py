@@ -1,21 +1,23 @@
 """log Z on request: what is asked for, enough temperatures, runs shared among jobs."""
 
 import warnings
-from dataclasses import dataclass, replace
+import zlib
+from dataclasses import asdict, astuple, dataclass, replace
 from numbers import Real
 
 import numpy as np
 from joblib import Parallel, delayed
 from sklearn.exceptions import ConvergenceWarning
 
-from sklearn_dbn._base import require_count
-from sklearn_dbn.boltzmann import likelihood
+from sklearn_dbn._base import make_generator, require_count
 from sklearn_dbn.boltzmann.data import slices
+from sklearn_dbn.boltzmann.likelihood import summarise
 
 METHODS = ("auto", "exact", "ais", "reverse-ais")
 RUNS_PER_PART = 50
 FEWEST_TEMPERATURES = 1_000
 MOST_TEMPERATURES = 64_000
+REVERSE_BURN_IN = 1_000
 
 
 @dataclass(frozen=True)
@@ -72,23 +74,138 @@ def with_enough_temperatures(request, estimate):
     return found
 
 
-def annealed(machine, base, request, n_temperatures, rows, n_jobs):
-    """One estimate of an RBM's log Z; its runs are shared in parts of fixed size.
+def annealed(engine, machine, base, request, n_temperatures, rows_of, n_jobs):
+    """One estimate of log Z; its runs are shared in parts of fixed size.
 
-    ``rows`` are samples of the machine, where reverse runs start.
+    ``engine`` is the module that anneals such a machine; ``rows_of(part)`` gives a
+    slice of the machine's samples, where reverse runs start.
     """
     parts = list(slices(request.n_runs, RUNS_PER_PART))
     seeds = np.random.SeedSequence([request.seed, n_temperatures]).spawn(len(parts))
     forward = request.method == "ais"
-    weigh = likelihood.forward_weights if forward else likelihood.reverse_weights
-    starts = [part.stop - part.start if forward else rows[part] for part in parts]
+    weigh = engine.forward_weights if forward else engine.reverse_weights
+    starts = [part.stop - part.start if forward else rows_of(part) for part in parts]
     log_weights = Parallel(n_jobs=n_jobs)(
         delayed(weigh)(machine, base, n_temperatures, begin, seed)
         for begin, seed in zip(starts, seeds, strict=True)
     )
-    return likelihood.summarise(
+    return summarise(
         np.concatenate(log_weights),
-        likelihood.base_log_partition(machine, base),
+        engine.base_log_partition(machine, base),
         n_temperatures,
         request.method,
     )
+
+
+def base_rate(machine, data_mean):
+    """Visible bias of the base-rate model of annealing."""
+    return machine.visible.field_of_mean(data_mean).astype(data_mean.dtype)
+
+
+def fingerprint(arrays):
+    """A number that changes when one of the arrays does."""
+    code = 0
+    for array in arrays:
+        code = zlib.crc32(np.ascontiguousarray(array), code)
+    return code
+
+
+class LogPartitionMixin:
+    """`log_partition` of an estimator, estimated once for the present parameters.
+
+    The estimator has an engine module ``_engine``, ``_machine()``, ``_fingerprint()``
+    and ``_model_rows(machine, n_rows, n_steps, rng)``, a function that gives slices of
+    samples of the model.
+    """
+
+    def log_partition(
+        self,
+        *,
+        method="auto",
+        n_runs=100,
+        n_temperatures="auto",
+        tol=0.1,
+        return_std=False,
+        n_jobs=None,
+        random_state=None,
+    ):
+        """log Z of the model, in nats.
+
+        Parameters
+        ----------
+        method : {"auto", "exact", "ais", "reverse-ais"}, default="auto"
+            ``"exact"`` enumerates the half of the layers with fewer states, at
+            most 2^20;
+            ``"ais"`` is annealed importance sampling from the base rate of the
+            data, which errs to the low side; ``"reverse-ais"`` anneals from the
+            model's own samples back to the base rate, and errs to the high side
+            as far as those samples are fair; ``"auto"`` is exact where that is
+            possible, else ``"ais"``.
+        n_runs : int, default=100
+            Independent annealing runs.
+        n_temperatures : int or "auto", default="auto"
+            Inverse temperatures from 0 to 1. ``"auto"`` begins with 1,000 and
+            doubles them, up to 64,000, until the standard error is at most `tol`.
+        tol : float, default=0.1
+            Standard error asked for, in nats.
+        return_std : bool, default=False
+            Also return the standard error (0 for ``"exact"``).
+        n_jobs : int or None, default=None
+            Jobs of joblib that share the runs; the result does not depend on it.
+        random_state : int, RandomState instance or None, default=None
+            None uses the seed that `fit` has stored, so that the result is
+            repeatable.
+
+        Returns
+        -------
+        log_z : float
+        std : float
+            Only if `return_std`.
+
+        Raises
+        ------
+        ValueError
+            If ``method="exact"`` would enumerate more than 2^20 states.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the standard error stays above `tol`.
+
+        References
+        ----------
+        .. [1] Neal, R. M. (2001). Annealed importance sampling. Statistics and
+           Computing 11.
+        .. [2] Salakhutdinov, R. & Murray, I. (2008). On the quantitative
+           analysis of deep belief networks. ICML, equations 14-18.
+        .. [3] Burda, Y., Grosse, R. & Salakhutdinov, R. (2015). Accurate and
+           conservative estimates of MRF log-likelihood using reverse annealing.
+           AISTATS.
+        """
+        machine = self._machine()
+        seed = self.training_state_["seed"]
+        if random_state is not None:
+            seed = int(make_generator(random_state).integers(2**31))
+        request = Request(method, n_runs, n_temperatures, tol, seed)
+        request = request.checked(self._engine.is_enumerable(machine))
+        key = [*astuple(request), self._fingerprint()]
+        if getattr(self, "log_partition_", {}).get("request") != key:
+            estimate = self._estimate_log_partition(machine, request, n_jobs)
+            self.log_partition_ = asdict(estimate) | {"request": key}
+        value, std = self.log_partition_["value"], self.log_partition_["std"]
+        return (value, std) if return_std else value
+
+    def _estimate_log_partition(self, machine, request, n_jobs):
+        engine, rows_of = self._engine, None
+        if request.method == "exact":
+            return engine.exact_log_partition(machine)
+        if request.method == "reverse-ais":
+            rng = np.random.default_rng([request.seed, 1])
+            rows_of = self._model_rows(machine, request.n_runs, REVERSE_BURN_IN, rng)
+        base = base_rate(machine, self.data_mean_)
+        return with_enough_temperatures(
+            request,
+            lambda count: annealed(
+                engine, machine, base, request, count, rows_of, n_jobs
+            ),
+        )

@@ -1,7 +1,5 @@
 """The restricted Boltzmann machine as a scikit-learn transformer."""
 
-import zlib
-from dataclasses import asdict, astuple
 from functools import partial
 from numbers import Integral, Real
 
@@ -26,7 +24,7 @@ from sklearn_dbn._base import (
     validate_weights,
     warn_of_range,
 )
-from sklearn_dbn._log_partition import Request, annealed, with_enough_temperatures
+from sklearn_dbn._log_partition import LogPartitionMixin, base_rate, fingerprint
 from sklearn_dbn.boltzmann import likelihood, training
 from sklearn_dbn.boltzmann.data import rows_for_batches
 from sklearn_dbn.boltzmann.rbm import (
@@ -47,12 +45,11 @@ COUNT = Interval(Integral, 1, None, closed="left")
 POSITIVE = Interval(Real, 0, None, closed="neither")
 FRACTION = Interval(Real, 0, 1, closed="left")
 PREVIEW_ROWS = 100
-REVERSE_BURN_IN = 1_000
 MODEL_MEAN_TEMPERATURES = 500
 MODEL_MEAN_RUNS = 100
 
 
-class RBMTransformer(BoltzmannEstimator):
+class RBMTransformer(LogPartitionMixin, BoltzmannEstimator):
     """Restricted Boltzmann machine: features, samples and log-likelihoods.
 
     A layer of visible units and a layer of binary hidden units with energy
@@ -422,7 +419,7 @@ class RBMTransformer(BoltzmannEstimator):
         if self.algorithm == "pcd":
             return Persistent(n_chains)
         betas = tuple(np.linspace(1, 0, self.n_temperatures).tolist())
-        return ParallelTempering(betas, n_chains, _base(rbm, data_mean))
+        return ParallelTempering(betas, n_chains, base_rate(rbm, data_mean))
 
     def _publish(self, state, seed):
         """Show a copy of the training state as fitted attributes, all at once."""
@@ -480,7 +477,7 @@ class RBMTransformer(BoltzmannEstimator):
             ladder = np.concatenate([self.h_samples_[None], tempered])
             if ladder.shape[:2] == (len(sampler.betas), sampler.n_chains):
                 return ladder
-        return sampler.init(rbm, _base(rbm, self.data_mean_), rng)
+        return sampler.init(rbm, base_rate(rbm, self.data_mean_), rng)
 
     def _progress(self, rows):
         sample = rows.take(np.arange(min(PREVIEW_ROWS, len(rows))))
@@ -606,7 +603,8 @@ class RBMTransformer(BoltzmannEstimator):
 
     def _starting_chains(self, machine, n_chains, rng):
         if len(self.h_samples_) == 0:
-            return draw_base(machine, _base(machine, self.data_mean_), n_chains, rng)
+            base = base_rate(machine, self.data_mean_)
+            return draw_base(machine, base, n_chains, rng)
         which = rng.permutation(np.resize(np.arange(len(self.h_samples_)), n_chains))
         return np.asarray(self.h_samples_, machine.weights.dtype)[which]
 
@@ -730,99 +728,16 @@ class RBMTransformer(BoltzmannEstimator):
         """
         return float(self.score_samples(X).mean(dtype=np.float64))
 
-    def log_partition(
-        self,
-        *,
-        method="auto",
-        n_runs=100,
-        n_temperatures="auto",
-        tol=0.1,
-        return_std=False,
-        n_jobs=None,
-        random_state=None,
-    ):
-        """log Z of the model, in nats.
+    _engine = likelihood
 
-        Parameters
-        ----------
-        method : {"auto", "exact", "ais", "reverse-ais"}, default="auto"
-            ``"exact"`` enumerates the side with fewer states, at most 2^20;
-            ``"ais"`` is annealed importance sampling from the base rate of the
-            data, which errs to the low side; ``"reverse-ais"`` anneals from the
-            model's own samples back to the base rate, and errs to the high side
-            as far as those samples are fair; ``"auto"`` is exact where that is
-            possible, else ``"ais"``.
-        n_runs : int, default=100
-            Independent annealing runs.
-        n_temperatures : int or "auto", default="auto"
-            Inverse temperatures from 0 to 1. ``"auto"`` begins with 1,000 and
-            doubles them, up to 64,000, until the standard error is at most `tol`.
-        tol : float, default=0.1
-            Standard error asked for, in nats.
-        return_std : bool, default=False
-            Also return the standard error (0 for ``"exact"``).
-        n_jobs : int or None, default=None
-            Jobs of joblib that share the runs; the result does not depend on it.
-        random_state : int, RandomState instance or None, default=None
-            None uses the seed that `fit` has stored, so that the result is
-            repeatable.
+    def _fingerprint(self):
+        arrays = (self.components_.T, self.intercept_visible_, self.intercept_hidden_)
+        return fingerprint([*arrays, self.data_mean_])
 
-        Returns
-        -------
-        log_z : float
-        std : float
-            Only if `return_std`.
-
-        Raises
-        ------
-        ValueError
-            If ``method="exact"`` would enumerate more than 2^20 states.
-
-        Warns
-        -----
-        ConvergenceWarning
-            If the standard error stays above `tol`.
-
-        References
-        ----------
-        .. [1] Neal, R. M. (2001). Annealed importance sampling. Statistics and
-           Computing 11.
-        .. [2] Salakhutdinov, R. & Murray, I. (2008). On the quantitative
-           analysis of deep belief networks. ICML, equations 14-18.
-        .. [3] Burda, Y., Grosse, R. & Salakhutdinov, R. (2015). Accurate and
-           conservative estimates of MRF log-likelihood using reverse annealing.
-           AISTATS.
-        """
-        machine = self._machine()
-        seed = self.training_state_["seed"]
-        if random_state is not None:
-            seed = int(make_generator(random_state).integers(2**31))
-        request = Request(method, n_runs, n_temperatures, tol, seed)
-        request = request.checked(likelihood.is_enumerable(machine))
-        key = [*astuple(request), _fingerprint(self)]
-        if getattr(self, "log_partition_", {}).get("request") != key:
-            estimate = self._estimate_log_partition(machine, request, n_jobs)
-            self.log_partition_ = asdict(estimate) | {"request": key}
-        value, std = self.log_partition_["value"], self.log_partition_["std"]
-        return (value, std) if return_std else value
-
-    def _estimate_log_partition(self, machine, request, n_jobs):
-        if request.method == "exact":
-            return likelihood.exact_log_partition(machine)
-        base = _base(machine, np.asarray(self.data_mean_, machine.weights.dtype))
-        rows = None
-        if request.method == "reverse-ais":
-            rng = np.random.default_rng([request.seed, 1])
-            h = self._starting_chains(machine, request.n_runs, rng)
-            rows = _run_chains(machine, h, REVERSE_BURN_IN, rng)
-        return with_enough_temperatures(
-            request, lambda count: annealed(machine, base, request, count, rows, n_jobs)
-        )
-
-
-def _base(machine, data_mean):
-    """Visible bias of the base-rate model of annealing."""
-    return machine.visible.field_of_mean(data_mean).astype(machine.weights.dtype)
+    def _model_rows(self, machine, n_rows, n_steps, rng):
+        h = self._starting_chains(machine, n_rows, rng)
+        rows = _run_chains(machine, h, n_steps, rng)
+        return rows.__getitem__
 
 
 def _run_chains(machine, h, n_steps, rng):
@@ -842,20 +757,6 @@ def _model_mean(rbm, seed):
     v = likelihood.base_rows(rbm, base, MODEL_MEAN_RUNS, rng)
     likelihood.anneal(rbm, base, betas, v, rng)
     return rbm.visible_mean(rbm.hidden_mean(v)).mean(axis=0)
-
-
-def _fingerprint(estimator):
-    """A number that changes when a fitted parameter is set by hand."""
-    code = 0
-    for name in (
-        "components_",
-        "intercept_visible_",
-        "intercept_hidden_",
-        "data_mean_",
-    ):
-        array = np.ascontiguousarray(getattr(estimator, name).T)
-        code = zlib.crc32(array, code)
-    return code
 
 
 def _check_vector(vector, size, dtype, name):

@@ -128,11 +128,12 @@ def gibbs(machine, h, v, field_v, field_h, rng, n_steps):
         machine.visible.sample(machine.visible_field(h, out=field_v), rng, out=v)
 
 
-def _clamped_start(machine, rows, start):
+def clamped_start(visible, rows, start):
+    """Where ``rows`` are NaN, and ``rows`` with ``start`` there instead."""
     missing = np.isnan(rows)
     values = np.where(missing, 0, rows)
     mean = np.broadcast_to(start, rows.shape)
-    return missing, machine.visible.complete(mean, values, missing)
+    return missing, visible.complete(mean, values, missing)
 
 
 def clamped_mean_field(machine, rows, start, n_steps):
@@ -141,7 +142,7 @@ def clamped_mean_field(machine, rows, start, n_steps):
     Missing entries begin at ``start``; the means of both layers are then taken
     in turn, ``n_steps`` times.
     """
-    missing, v = _clamped_start(machine, rows, start)
+    missing, v = clamped_start(machine.visible, rows, start)
     for _ in range(n_steps):
         mean = machine.visible_mean(machine.hidden_mean(v))
         v = machine.visible.complete(mean, v, missing)
@@ -154,7 +155,7 @@ def clamped_gibbs(machine, rows, start, n_steps, rng):
     The chain draws missing entries given the hidden units, observed entries
     clamped.
     """
-    missing, v = _clamped_start(machine, rows, start)
+    missing, v = clamped_start(machine.visible, rows, start)
     kept = n_steps - n_steps // 2
     total = np.zeros_like(v)
     for step in range(n_steps):

@@ -1,0 +1,961 @@
+"""The deep Boltzmann machine as a scikit-learn transformer."""
+
+from dataclasses import replace
+from functools import partial
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import _fit_context, clone
+from sklearn.callback import with_callbacks
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_array, check_is_fitted
+
+from sklearn_dbn._base import (
+    BoltzmannEstimator,
+    generator_from,
+    hidden_sizes,
+    make_generator,
+    make_units,
+    map_blocks,
+    next_epoch,
+    require_count,
+    row_dtype,
+    run_epochs,
+    schedule,
+    templates_of,
+    validate_weights,
+    warn_of_range,
+)
+from sklearn_dbn._log_partition import LogPartitionMixin, base_rate, fingerprint
+from sklearn_dbn._perceptron import started_classifier
+from sklearn_dbn._rbm import COUNT, FRACTION, POSITIVE, RBMTransformer
+from sklearn_dbn.boltzmann import dbm, deep_likelihood, joint, training
+from sklearn_dbn.boltzmann.data import Rows, rows_for_batches
+from sklearn_dbn.boltzmann.rbm import RBM
+from sklearn_dbn.boltzmann.units import Bernoulli
+from sklearn_dbn.boltzmann.updates import Offsets
+
+NON_NEGATIVE = Interval(Real, 0, None, closed="left")
+TEMPLATE = {
+    "algorithm": "cd",
+    "batch_size": 50,
+    "momentum": 0.5,
+    "draw_visible": True,
+}
+PREVIEW_ROWS = 100
+SKETCH_ROWS = 1000
+MODEL_MEAN_TEMPERATURES = 500
+MODEL_MEAN_RUNS = 100
+
+
+class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
+    """Deep Boltzmann machine: layers of features that inform each other.
+
+    Layers of binary hidden units above the data, each joined to its neighbours by
+    undirected weights (Salakhutdinov & Hinton 2009), with energy
+    ``E = -Σ h_l W_l h_{l+1} - Σ b_l·h_l``, ``h_0`` the data. Evidence goes up and
+    down: the features of a row are the means that all layers settle on. With one
+    hidden layer it is :class:`RBMTransformer` trained by persistent contrastive
+    divergence, bit for bit.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or sequence of int, default=(500, 1000)
+        Units of the hidden layers, from the data upwards.
+    rbm : RBMTransformer, list of RBMTransformer or None, default=None
+        Unfitted template of every layer's pre-training, or one for each layer. Its
+        `n_components` and `random_state` are replaced, its `visible` describes the
+        columns of X, its `weight_scale` sets the initial weights, and layers above
+        the first draw their data. None is ``RBMTransformer(algorithm="cd",
+        batch_size=50, momentum=0.5, draw_visible=True)``.
+    pretraining : {"doubled"} or None, default="doubled"
+        ``"doubled"`` trains one RBM on top of the other, with input or output
+        doubled to stand in for the neighbour that is missing; None begins joint
+        training at random weights. One hidden layer has none.
+    prior_share : float, default=0.5
+        Share of the log prior of each hidden layer that its pre-trained RBM from
+        below keeps; the one above replaces the rest. 1/2 is the doubling of 2009;
+        1/3 leaves more of the work to upper layers (Hinton & Salakhutdinov 2012).
+    n_mean_field_steps : int, default=10
+        Most sweeps of mean field, in training and afterwards.
+    mean_field_tol : float, default=0.001
+        A row has settled when no mean changes by more than this in one sweep.
+    damping : float, default=0.0
+        Share of the old means that every sweep keeps.
+    n_gibbs_steps : int or sequence of int, default=5
+        Block Gibbs steps of the persistent chains per update: all odd layers, then
+        all even ones. A sequence gives one value per epoch; its last value holds.
+    n_chains : int, default=100
+        Number of persistent chains.
+    learning_rate : float or sequence of float, default=0.02
+        Step size of joint training on the gradient of the mean bound per row; one
+        value per epoch. It should fall towards zero in the end.
+    momentum : float or sequence of float, default=0.0
+        Share of the last step that is taken again (heavy ball).
+    weight_decay : float, default=0.0
+        Coefficient of the penalty ``weight_decay / 2 * |W|²`` in joint training.
+    centering : bool, default=True
+        Follow the centred gradient (Montavon & Müller 2012), which makes joint
+        training work without pre-training, too.
+    sparsity_target : float or None, default=None
+        Mean activity that hidden units are drawn to; None for none.
+    sparsity_cost : float, default=0.1
+        How strongly: the step in a hidden bias, per unit of the learning rate, for
+        each unit of distance from the target (Hinton 2010, section 11).
+    batch_size : int, default=100
+        Rows per update of joint training.
+    n_iter : int, default=10
+        Epochs of joint training; under `warm_start`, their total number. Epochs of
+        pre-training are the template's.
+    draw_visible : bool, default=False
+        In joint training, draw Bernoulli columns anew from their grey levels at each
+        use.
+    layer : int or "all", default=-1
+        Layer that `transform` gives: 1 is the first hidden layer, -1 the top;
+        ``"all"`` puts all hidden layers side by side.
+    warm_start : bool, default=False
+        Go on from the fitted state until `n_iter` epochs of joint training are done.
+    verbose : int, default=0
+        1 prints a line per epoch.
+    random_state : int, RandomState instance or None, default=None
+        Seeds the initial weights, the order of rows and all draws of training.
+
+    Attributes
+    ----------
+    weights_ : list of ndarray of shape (n_lower, n_upper)
+        Weights between neighbouring layers, the visible one first.
+    intercepts_ : list of ndarray of shape (n_units,)
+        Biases of the layers, the visible one first.
+    chains_ : list of ndarray of shape (n_chains, n_units)
+        States of the persistent chains, the visible layer first; no rows before
+        joint training.
+    data_mean_ : ndarray of shape (n_features,)
+        Mean of the training rows: visible offset of centering and base rate of
+        annealed importance sampling.
+    n_iter_ : int
+        Epochs of joint training done.
+    training_state_ : dict
+        What a warm start needs besides.
+    log_partition_ : dict
+        The last estimate of log Z, as in :class:`RBMTransformer`.
+    n_features_in_ : int
+        Number of features seen during `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of features, where X has string column names.
+
+    See Also
+    --------
+    RBMTransformer : A single layer.
+    DBNTransformer : Directed layers below, an RBM on top.
+
+    Notes
+    -----
+    Integer `sample_weight` stands for repeated rows; when one batch holds them all,
+    in pre-training as well, the two give the same result up to rounding.
+
+    References
+    ----------
+    .. [1] Salakhutdinov, R. & Hinton, G. (2009). Deep Boltzmann machines. AISTATS.
+    .. [2] Hinton, G. & Salakhutdinov, R. (2012). A better way to pretrain deep
+       Boltzmann machines. NIPS.
+    .. [3] Montavon, G. & Müller, K.-R. (2012). Deep Boltzmann machines and the
+       centering trick. In: Neural networks: tricks of the trade.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_dbn import DBMTransformer
+    >>> X, _ = load_digits(return_X_y=True)
+    >>> dbm = DBMTransformer((50, 20), n_iter=2, random_state=0).fit(X / 16)
+    >>> dbm.transform(X / 16).shape
+    (1797, 20)
+    >>> dbm.transform(X / 16, layer="all").shape
+    (1797, 70)
+    """
+
+    _parameter_constraints: dict = {
+        "hidden_layer_sizes": [COUNT, "array-like"],
+        "rbm": [RBMTransformer, list, tuple, None],
+        "pretraining": [StrOptions({"doubled"}), None],
+        "prior_share": [Interval(Real, 0, 1, closed="neither")],
+        "n_mean_field_steps": [COUNT],
+        "mean_field_tol": [NON_NEGATIVE],
+        "damping": [FRACTION],
+        "n_gibbs_steps": [COUNT, "array-like"],
+        "n_chains": [COUNT],
+        "learning_rate": [POSITIVE, "array-like"],
+        "momentum": [FRACTION, "array-like"],
+        "weight_decay": [NON_NEGATIVE],
+        "centering": ["boolean"],
+        "sparsity_target": [Interval(Real, 0, 1, closed="neither"), None],
+        "sparsity_cost": [NON_NEGATIVE],
+        "batch_size": [COUNT],
+        "n_iter": [Interval(Integral, 0, None, closed="left")],
+        "draw_visible": ["boolean"],
+        "layer": [Integral, StrOptions({"all"})],
+        "warm_start": ["boolean"],
+        "verbose": ["verbose"],
+        "random_state": ["random_state"],
+    }
+    _engine = deep_likelihood
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(500, 1000),
+        *,
+        rbm=None,
+        pretraining="doubled",
+        prior_share=0.5,
+        n_mean_field_steps=10,
+        mean_field_tol=1e-3,
+        damping=0.0,
+        n_gibbs_steps=5,
+        n_chains=100,
+        learning_rate=0.02,
+        momentum=0.0,
+        weight_decay=0.0,
+        centering=True,
+        sparsity_target=None,
+        sparsity_cost=0.1,
+        batch_size=100,
+        n_iter=10,
+        draw_visible=False,
+        layer=-1,
+        warm_start=False,
+        verbose=0,
+        random_state=None,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.rbm = rbm
+        self.pretraining = pretraining
+        self.prior_share = prior_share
+        self.n_mean_field_steps = n_mean_field_steps
+        self.mean_field_tol = mean_field_tol
+        self.damping = damping
+        self.n_gibbs_steps = n_gibbs_steps
+        self.n_chains = n_chains
+        self.learning_rate = learning_rate
+        self.momentum = momentum
+        self.weight_decay = weight_decay
+        self.centering = centering
+        self.sparsity_target = sparsity_target
+        self.sparsity_cost = sparsity_cost
+        self.batch_size = batch_size
+        self.n_iter = n_iter
+        self.draw_visible = draw_visible
+        self.layer = layer
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.random_state = random_state
+
+    @classmethod
+    def from_parameters(cls, weights, intercepts, *, data_mean=None, **params):
+        """A fitted estimator from weights that were learned elsewhere.
+
+        Parameters
+        ----------
+        weights : sequence of array-like of shape (n_lower, n_upper)
+            Weights between neighbouring layers, the visible one first; float32 or
+            float64 as the first of them (anything else becomes float64).
+        intercepts : sequence of array-like of shape (n_units,)
+            Biases of the layers, the visible one first.
+        data_mean : array-like of shape (n_features,) or None
+            Mean of the training data, the base rate of annealed importance
+            sampling. None estimates it from the model's own samples.
+        **params
+            Parameters of the constructor, except `hidden_layer_sizes`.
+
+        Returns
+        -------
+        dbm : DBMTransformer
+            Ready to transform, sample, score, or to go on training.
+
+        Raises
+        ------
+        ValueError
+            If the shapes do not fit each other or a value is not finite.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn_dbn import DBMTransformer
+        >>> weights = [np.zeros((3, 2)), np.zeros((2, 4))]
+        >>> dbm = DBMTransformer.from_parameters(
+        ...     weights, [[0] * 3, [0] * 2, [0] * 4]
+        ... )
+        >>> round(float(dbm.log_partition() / np.log(2)), 6)
+        9.0
+        """
+        machine = _checked_machine(weights, intercepts)
+        estimator = cls(tuple(machine.sizes[1:]), **params)
+        estimator._validate_params()
+        visible = estimator._templates(machine.n_layers)[0].visible
+        machine = replace(machine, visible=make_units(visible, machine.sizes[0]))
+        rng = make_generator(estimator.random_state)
+        seed = int(rng.integers(2**31))
+        if data_mean is None:
+            data_mean = _model_mean(machine, seed)
+        data_mean = _checked_vector(data_mean, machine.biases[0], "data_mean")
+        estimator.n_features_in_ = machine.sizes[0]
+        estimator.training_state_ = {"seed": seed, "layers": []}
+        state = joint.start(machine, data_mean, estimator.n_chains, rng)
+        estimator._publish(state)
+        return estimator
+
+    # --- training -----------------------------------------------------------------
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, sample_weight=None):
+        """Pre-train layer by layer, then train all layers together.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows; float32 and float64 are kept, anything else becomes
+            float64. A memory map is read by batches.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,) or None
+            Non-negative weights of the rows; see Notes of the class.
+
+        Returns
+        -------
+        self : DBMTransformer
+
+        Raises
+        ------
+        ValueError
+            If training leaves the finite numbers; the parameters of the last
+            finite epoch stay.
+
+        Warns
+        -----
+        UserWarning
+            If Bernoulli or softmax columns leave [0, 1].
+        """
+        X, weights = self._prepare(
+            X, sample_weight, self.warm_start and hasattr(self, "weights_")
+        )
+        layers = self._unfinished_layers()
+        metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
+        context = self._init_callback_context(max_subtasks=len(layers) + 1)
+        shown = {"estimator": self, "X": X, "y": y, "metadata": metadata}
+        context.call_on_fit_task_begin(**shown)
+        stages = [partial(self._layer_stage, i) for i in layers]
+        for stage in (*stages, self._joint_stage):
+            name, steps, n_epochs, publish, rows = stage(X, weights)
+            report = partial(self._report, rows, name)
+            run_epochs(
+                self, context, name, steps, n_epochs, publish, X, report, y, metadata
+            )
+        context.call_on_fit_task_end(**shown, reconstruction_attributes={})
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None, sample_weight=None):
+        """One more epoch of joint training over the rows of X.
+
+        The first call pre-trains the layers on its rows before.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows, taken in batches of `batch_size`.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,) or None
+            Non-negative weights of the rows.
+
+        Returns
+        -------
+        self : DBMTransformer
+        """
+        X, weights = self._prepare(X, sample_weight, hasattr(self, "weights_"))
+        for i in self._unfinished_layers():
+            name, steps, n_epochs, publish, _ = self._layer_stage(i, X, weights)
+            for _ in range(n_epochs):
+                publish(next_epoch(self, name, steps))
+        name, steps, _, publish, _ = self._joint_stage(X, weights)
+        publish(next_epoch(self, name, steps))
+        return self
+
+    def _prepare(self, X, sample_weight, resume):
+        """Validated rows and their weights; new layers unless training resumes."""
+        X = self._validate_rows(X, reset=not resume)
+        weights = validate_weights(sample_weight, X)
+        dtype = self.weights_[0].dtype if resume else row_dtype(X)
+        rows = rows_for_batches(X, dtype, weights, self.batch_size)
+        statistics = rows.statistics()
+        if not resume:
+            sizes = hidden_sizes(self.hidden_layer_sizes)
+            visible = self._templates(len(sizes))[0].visible
+            units = make_units(visible, X.shape[1])
+            self._begin(rows, statistics, units, sizes)
+        warn_of_range(self, self._machine().visible, statistics)
+        return X, weights
+
+    def _begin(self, rows, statistics, units, sizes):
+        """Layers at their initial weights, as fitted attributes."""
+        rng = make_generator(self.random_state)
+        seed = int(rng.integers(2**31))
+        sample = rows.take(np.arange(min(SKETCH_ROWS, len(rows))))
+        layers = []
+        for i, template in enumerate(self._templates(len(sizes))):
+            rbm = training.initial_rbm(
+                statistics, sizes[i], units, rng, template.weight_scale
+            )
+            layers.append(dbm.doubled(rbm, i, len(sizes), self.prior_share))
+            sample = layers[-1].hidden_mean(sample)
+            statistics, units = Rows(sample, rows.dtype).statistics(), Bernoulli()
+        vars(self).update(
+            data_mean_=rows.statistics().mean,
+            n_iter_=0,
+            training_state_={
+                "seed": seed,
+                "generator": rng.bit_generator.state,
+                "layers": [],
+                "velocity": None,
+            },
+            chains_=[np.empty((0, n), rows.dtype) for n in (rows.n_columns, *sizes)],
+        )
+        self._show(dbm.compose(layers, self.prior_share))
+
+    def _templates(self, n_layers):
+        return templates_of(self.rbm, RBMTransformer(**TEMPLATE), n_layers)
+
+    def _unfinished_layers(self):
+        """Numbers of the layers to pre-train: none below one that has begun."""
+        n_layers, saved = len(self.weights_), self.training_state_["layers"]
+        joint_begun = self.training_state_["velocity"] is not None
+        if self.pretraining is None or n_layers == 1 or joint_begun:
+            return []
+        return list(range(max(0, len(saved) - 1), n_layers))
+
+    def _layer_stage(self, i, X, weights):
+        """Name, epochs, their number, `publish`, rows of one layer's pre-training."""
+        template = self._layer_template(i)
+        rows = self._layer_rows(i, X, weights, template.batch_size)
+        saved = self.training_state_["layers"]
+        rng = generator_from(self.training_state_["generator"])
+        if i < len(saved):
+            state = self._resumed_layer(i, saved[i], rng)
+        else:
+            state = self._new_layer(i, rows, template, rng)
+
+        def publish(state):
+            self._publish_layer(i, state)
+
+        publish(state)
+        settings = template._settings(state.rbm, state.offsets.visible)
+        n_epochs = max(0, template.n_iter - state.epoch)
+        steps = training.epochs(state, rows, settings)
+        return f"layer {i + 1}", steps, n_epochs, publish, rows
+
+    def _layer_template(self, i):
+        """The template of layer ``i``, its parameters validated."""
+        template = clone(self._templates(len(self.weights_))[i])
+        template.set_params(n_components=self.weights_[i].shape[1])
+        if i:
+            template.set_params(draw_visible=True)
+        template._validate_params()
+        return template
+
+    def _layer_rows(self, i, X, weights, batch_size):
+        """What layer ``i`` learns from: the means that the doubled layers pass up."""
+        dtype = self.weights_[0].dtype
+        below = [self._layer_machine(k) for k in range(i)]
+
+        def pass_up(rows, out):
+            for rbm in below:
+                rows = rbm.hidden_mean(rows)
+            out[...] = rows
+
+        if below:
+            X = map_blocks(pass_up, X, dtype, below[-1].n_hidden)
+        return rows_for_batches(X, dtype, weights, batch_size)
+
+    def _layer_machine(self, i):
+        """The RBM of layer ``i`` as its pre-training has left it."""
+        parameters = self.training_state_["layers"][i]["parameters"]
+        return training.on_vector(parameters, self._blank_layer(i))
+
+    def _blank_layer(self, i):
+        machine = self._machine()
+        rbm = RBM(
+            machine.weights[i],
+            machine.biases[i],
+            machine.biases[i + 1],
+            machine.units(i),
+        )
+        return dbm.doubled(rbm, i, machine.n_layers, self.prior_share)
+
+    def _new_layer(self, i, rows, template, rng):
+        """The state before the first epoch of pre-training of one layer."""
+        statistics, blank = rows.statistics(), self._blank_layer(i)
+        rbm = training.initial_rbm(
+            statistics, blank.n_hidden, blank.visible, rng, template.weight_scale
+        )
+        rbm = dbm.doubled(rbm, i, len(self.weights_), self.prior_share)
+        settings = template._settings(rbm, statistics.mean)
+        return training.start(rbm, statistics.mean, settings, rng)
+
+    def _resumed_layer(self, i, saved, rng):
+        parameters = saved["parameters"].copy()
+        chains = saved["chains"]
+        return training.State(
+            parameters,
+            training.on_vector(parameters, self._blank_layer(i)),
+            saved["velocity"].copy(),
+            Offsets(saved["visible_offset"].copy(), saved["hidden_offset"].copy()),
+            None if chains is None else chains.copy(),
+            rng,
+            saved["n_iter"],
+        )
+
+    def _publish_layer(self, i, state):
+        """Show a copy of the state of one layer's pre-training."""
+        chains = state.chains
+        saved = {
+            "parameters": state.parameters.copy(),
+            "velocity": state.velocity.copy(),
+            "visible_offset": state.offsets.visible.copy(),
+            "hidden_offset": state.offsets.hidden.copy(),
+            "chains": None if chains is None else chains.copy(),
+            "n_iter": state.epoch,
+        }
+        layers = [*self.training_state_["layers"][:i], saved]
+        self.training_state_ = {
+            **self.training_state_,
+            "layers": layers,
+            "generator": state.rng.bit_generator.state,
+        }
+        n_begun, n_layers = len(layers), len(self.weights_)
+        rbms = [self._layer_machine(k) for k in range(n_begun)]
+        rbms += [self._blank_layer(k) for k in range(n_begun, n_layers)]
+        self._show(dbm.compose(rbms, self.prior_share))
+
+    def _joint_stage(self, X, weights):
+        """Name, epochs, their number, `publish` and rows of joint training."""
+        rows = rows_for_batches(X, self.weights_[0].dtype, weights, self.batch_size)
+        state = self._joint_state()
+        self._publish(state)
+        steps = joint.epochs(state, rows, self._settings())
+        n_epochs = max(0, self.n_iter - state.epoch)
+        return "joint training", steps, n_epochs, self._publish, rows
+
+    def _settings(self):
+        return joint.Settings(
+            mean_field=self._mean_field(),
+            learning_rate=schedule("learning_rate", self.learning_rate, POSITIVE),
+            n_gibbs_steps=schedule("n_gibbs_steps", self.n_gibbs_steps, COUNT),
+            momentum=schedule("momentum", self.momentum, FRACTION),
+            weight_decay=float(self.weight_decay),
+            centering=self.centering,
+            batch_size=self.batch_size,
+            draw_visible=self.draw_visible,
+            sparsity_target=self.sparsity_target,
+            sparsity_cost=float(self.sparsity_cost),
+        )
+
+    def _mean_field(self):
+        return dbm.MeanField(
+            self.n_mean_field_steps, self.mean_field_tol, float(self.damping)
+        )
+
+    def _joint_state(self):
+        """The state of joint training that the fitted attributes describe."""
+        saved, machine = self.training_state_, self._machine()
+        rng = generator_from(saved["generator"])
+        if saved["velocity"] is None:
+            return joint.start(machine, self.data_mean_, self.n_chains, rng)
+        parameters, machine = dbm.on_one_vector(machine)
+        offsets = [self.data_mean_.copy(), *(a.copy() for a in saved["offsets"])]
+        chains = [rows.copy() for rows in self.chains_]
+        if len(chains[0]) != self.n_chains:
+            base = base_rate(machine, self.data_mean_)
+            chains = dbm.starting_chains(machine, base, self.n_chains, rng)
+        velocity = saved["velocity"].copy()
+        return joint.State(
+            parameters, machine, velocity, offsets, chains, rng, self.n_iter_
+        )
+
+    def _publish(self, state):
+        """Show a copy of the state of joint training as fitted attributes."""
+        vars(self).update(
+            chains_=[rows.copy() for rows in state.chains],
+            data_mean_=state.offsets[0].copy(),
+            n_iter_=state.epoch,
+            training_state_={
+                "seed": self.training_state_["seed"],
+                "generator": state.rng.bit_generator.state,
+                "layers": [],
+                "velocity": state.velocity.copy(),
+                "offsets": [offset.copy() for offset in state.offsets[1:]],
+            },
+        )
+        self._show(state.dbm)
+
+    def _show(self, machine):
+        """Copies of the parameters of ``machine`` as fitted attributes."""
+        vars(self).pop("log_partition_", None)
+        self.weights_ = [np.array(weights) for weights in machine.weights]
+        self.intercepts_ = [np.array(bias) for bias in machine.biases]
+
+    def _report(self, rows, name):
+        v = rows.take(np.arange(min(PREVIEW_ROWS, len(rows))))
+        if name == "joint training":
+            done, last, machine = self.n_iter_, self.n_iter, self._machine()
+            field = dbm.bottom_up(machine, v)
+            first, *_ = dbm.posterior(machine, field, self._mean_field())
+            guess = machine.visible.mean(machine.field([None, first], 0))
+        else:
+            i = len(self.training_state_["layers"]) - 1
+            done = self.training_state_["layers"][i]["n_iter"]
+            last, rbm = self._layer_template(i).n_iter, self._layer_machine(i)
+            guess = rbm.visible_mean(rbm.hidden_mean(v))
+        error = np.square(v - guess).mean()
+        return f"epoch {done}/{last}, reconstruction error {error:.4f}"
+
+    # --- features -----------------------------------------------------------------
+
+    def _machine(self, dtype=None):
+        """The fitted attributes as a machine of the engine."""
+        check_is_fitted(self)
+        n_layers = len(self.weights_)
+        visible = make_units(self._templates(n_layers)[0].visible, self.n_features_in_)
+        machine = dbm.DBM(tuple(self.weights_), tuple(self.intercepts_), visible)
+        return machine if dtype is None else machine.astype(dtype)
+
+    @property
+    def _n_features_out(self):
+        return sum(self.weights_[i - 1].shape[1] for i in self._layers(self.layer))
+
+    def _layers(self, layer):
+        """The numbers, from 1, of the hidden layers that ``layer`` names."""
+        n_layers = len(self.weights_)
+        if isinstance(layer, str) and layer == "all":
+            return range(1, n_layers + 1)
+        is_number = isinstance(layer, Integral) and not isinstance(layer, bool)
+        if not is_number or not 1 <= abs(layer) <= n_layers:
+            raise ValueError(
+                f"layer must be 'all' or one of 1..{n_layers} (or -1 for the top, "
+                f"-{n_layers}..-1); found {layer!r}."
+            )
+        return [layer if layer > 0 else n_layers + 1 + layer]
+
+    def _map(self, X, function, n_columns=None):
+        """``function(machine, rows, means, out)`` on blocks of rows of X."""
+        check_is_fitted(self)
+        X = self._validate_rows(X, reset=False)
+        dtype = row_dtype(X)
+        machine, mean_field = self._machine(dtype), self._mean_field()
+
+        def with_means(rows, out):
+            field = dbm.bottom_up(machine, rows)
+            function(machine, rows, dbm.posterior(machine, field, mean_field), out)
+
+        return map_blocks(with_means, X, dtype, n_columns)
+
+    def transform(self, X, layer=None):
+        """Mean-field means of hidden units given each row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Visible rows.
+        layer : int, "all" or None, default=None
+            Layer to give instead of that of the constructor.
+
+        Returns
+        -------
+        H : ndarray of shape (n_samples, n_units)
+            In the dtype of X; a memory map is read by blocks.
+        """
+        check_is_fitted(self)
+        layers = self._layers(self.layer if layer is None else layer)
+
+        def features(machine, rows, means, out):
+            np.concatenate([means[i - 1] for i in layers], axis=1, out=out)
+
+        n_columns = sum(self.weights_[i - 1].shape[1] for i in layers)
+        return self._map(X, features, n_columns)
+
+    def inverse_transform(self, X, layer=None):
+        """Means of the visible units given hidden rows.
+
+        Exact where the first hidden layer is given (alone or with all others);
+        else mean field of the layers between.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_units)
+            Rows of the layer that `transform` gives, or of ``layer``.
+        layer : int, "all" or None, default=None
+            Layer of the rows, instead of that of the constructor.
+
+        Returns
+        -------
+        V : ndarray of shape (n_samples, n_features)
+        """
+        check_is_fitted(self)
+        layers = self._layers(self.layer if layer is None else layer)
+        H = check_array(X, dtype=(np.float64, np.float32))
+        machine = self._machine(H.dtype)
+        n_columns = sum(machine.sizes[i] for i in layers)
+        if H.shape[1] != n_columns:
+            raise ValueError(
+                f"X has {H.shape[1]} columns, but layer={layer or self.layer!r} has "
+                f"{n_columns} units. Pass rows as transform returns them."
+            )
+        H = H[:, : machine.sizes[layers[0]]]
+        return dbm.visible_means(machine, H, layers[0], self.n_mean_field_steps)
+
+    def impute(self, X, *, method="mean-field", n_steps=100, random_state=None):
+        """Fill NaN entries given the observed ones, all layers taking part.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows with NaN where a value is missing; not changed.
+        method : {"mean-field", "gibbs"}, default="mean-field"
+            ``"mean-field"`` iterates the means of all layers with observed columns
+            clamped, deterministic; ``"gibbs"`` averages the visible means over the
+            second half of `n_steps` clamped Gibbs steps.
+        n_steps : int, default=100
+            Iterations.
+        random_state : int, RandomState instance or None, default=None
+            For ``method="gibbs"``; None draws afresh at each call.
+
+        Returns
+        -------
+        X_filled : ndarray of shape (n_samples, n_features)
+            Observed entries as they were; missing ones are means.
+        """
+        check_is_fitted(self)
+        if method not in ("mean-field", "gibbs"):
+            raise ValueError(
+                f"method must be 'mean-field' or 'gibbs'; found {method!r}."
+            )
+        require_count("n_steps", n_steps)
+        X = self._validate_rows(X, reset=False, allow_nan=True)
+        dtype = row_dtype(X)
+        machine, start = self._machine(dtype), np.asarray(self.data_mean_, dtype)
+        if method == "mean-field":
+            fill = partial(
+                dbm.clamped_mean_field, machine, start=start, n_steps=n_steps
+            )
+        else:
+            rng = make_generator(random_state)
+            fill = partial(
+                dbm.clamped_gibbs, machine, start=start, n_steps=n_steps, rng=rng
+            )
+
+        def complete(rows, out):
+            out[...] = fill(rows)
+
+        return map_blocks(complete, X, dtype, self.n_features_in_)
+
+    # --- samples and likelihood ---------------------------------------------------
+
+    def sample(self, n_samples, *, n_gibbs_steps=1000, random_state=None):
+        """Draw rows from the model by block Gibbs sampling.
+
+        Chains start at the persistent chains of training where there are any, else
+        at the base rate of the data, and run side by side.
+
+        Parameters
+        ----------
+        n_samples : int
+            Number of rows, one chain each.
+        n_gibbs_steps : int, default=1000
+            Steps of every chain.
+        random_state : int, RandomState instance or None, default=None
+            None draws afresh at each call.
+
+        Returns
+        -------
+        V : ndarray of shape (n_samples, n_features)
+            Visible draws.
+        """
+        machine = self._machine()
+        require_count("n_samples", n_samples)
+        require_count("n_gibbs_steps", n_gibbs_steps)
+        rng = make_generator(random_state)
+        return self._run_chains(machine, n_samples, n_gibbs_steps, rng)[0]
+
+    def _run_chains(self, machine, n_chains, n_steps, rng):
+        """A state of the machine at the end of `n_steps` of block Gibbs sampling."""
+        if len(self.chains_[0]):
+            which = np.resize(np.arange(len(self.chains_[0])), n_chains)
+            which = rng.permutation(which)
+            state = [rows[which] for rows in self.chains_]
+        else:
+            base = base_rate(machine, self.data_mean_)
+            state = dbm.starting_chains(machine, base, n_chains, rng)
+        dbm.gibbs(machine, state, n_steps, rng)
+        return state
+
+    def _model_rows(self, machine, n_rows, n_steps, rng):
+        state = self._run_chains(machine, n_rows, n_steps, rng)
+        return lambda part: [rows[part] for rows in state]
+
+    def _fingerprint(self):
+        return fingerprint([*self.weights_, *self.intercepts_, self.data_mean_])
+
+    def lower_bound(self, X):
+        """Variational lower bound on ``log p(v)`` of each row, in nats.
+
+        ``log p(v) >= E_q[-E(v, h)] + H(q) - log Z`` with the mean-field q of
+        `n_mean_field_steps` sweeps (Salakhutdinov & Hinton 2009, equation 7); exact
+        for one hidden layer. log Z is that of `log_partition`: exact where half of
+        the layers have at most 20 binary units, else estimated once, its uncertainty
+        in `log_partition_`.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Visible rows.
+
+        Returns
+        -------
+        bound : ndarray of shape (n_samples,)
+        """
+
+        def bound(machine, rows, means, out):
+            out[...] = deep_likelihood.lower_bound(machine, rows, means)
+
+        bounds = self._map(X, bound)
+        bounds -= bounds.dtype.type(self.log_partition())
+        return bounds
+
+    def score_samples(self, X):
+        """Lower bound on ``log p(v)`` of each row, in nats: `lower_bound`.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Visible rows.
+
+        Returns
+        -------
+        bound : ndarray of shape (n_samples,)
+        """
+        return self.lower_bound(X)
+
+    def score(self, X, y=None):
+        """Mean of `score_samples`, in nats per row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Visible rows.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        score : float
+        """
+        return float(self.score_samples(X).mean(dtype=np.float64))
+
+    # --- classification -----------------------------------------------------------
+
+    def mlp_features(self, X):
+        """Rows beside their second hidden layer, what `to_mlp` takes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Visible rows.
+
+        Returns
+        -------
+        X_wide : ndarray of shape (n_samples, n_features + n_second)
+            ``[v, q(h2)]``; only the rows where there is one hidden layer.
+        """
+        second = [2] if len(self.weights_) > 1 else []
+
+        def wide(machine, rows, means, out):
+            np.concatenate([rows, *(means[i - 1] for i in second)], axis=1, out=out)
+
+        check_is_fitted(self)
+        n_columns = self.n_features_in_ + sum(self.weights_[1].shape[1] for _ in second)
+        return self._map(X, wide, n_columns)
+
+    def to_mlp(self, classes, **mlp_params):
+        """A perceptron on `mlp_features` whose hidden layers start here.
+
+        The first hidden layer takes ``[v, q(h2)]`` through both of its weights, so
+        that at the start it gives its mean-field means (Salakhutdinov & Hinton 2009,
+        section 4.2); layers between it and the top have their input doubled. The
+        output layer starts at zero. `fit` and `partial_fit` of the result go on from
+        there.
+
+        Parameters
+        ----------
+        classes : array-like of shape (n_classes,)
+            All labels.
+        **mlp_params
+            Parameters of :class:`sklearn.neural_network.MLPClassifier`, except
+            `hidden_layer_sizes`, `activation` and `warm_start`.
+
+        Returns
+        -------
+        mlp : MLPClassifier
+            With ``warm_start=True``, ready to `fit`.
+        """
+        machine = self._machine()
+        first, *others = machine.weights
+        if others:
+            first = np.concatenate([first, others[0].T])
+        last = len(others) - 1
+        weights = [first, *(w if i == last else 2 * w for i, w in enumerate(others))]
+        return started_classifier(weights, machine.biases[1:], classes, mlp_params)
+
+
+def _checked_machine(weights, intercepts):
+    """A machine of the engine from arrays that fit each other; visible Bernoulli."""
+    if len(weights) < 1 or len(intercepts) != len(weights) + 1:
+        raise ValueError(
+            "weights must hold at least one array, and intercepts one more than "
+            f"weights; found {len(weights)} and {len(intercepts)}."
+        )
+    dtype = (np.float64, np.float32)
+    checked = []
+    for i, array in enumerate(weights):
+        array = check_array(array, dtype=dtype, input_name=f"weights[{i}]")
+        if checked and array.shape[0] != checked[-1].shape[1]:
+            raise ValueError(
+                f"weights[{i}] must have {checked[-1].shape[1]} rows, as many as "
+                f"weights[{i - 1}] has columns; found shape {array.shape}."
+            )
+        dtype = array.dtype
+        checked.append(array.copy())
+    sizes = [checked[0].shape[0], *(array.shape[1] for array in checked)]
+    biases = tuple(
+        _checked_vector(bias, np.empty(size, dtype), f"intercepts[{i}]")
+        for i, (bias, size) in enumerate(zip(intercepts, sizes, strict=True))
+    )
+    return dbm.DBM(tuple(checked), biases)
+
+
+def _checked_vector(vector, like, name):
+    vector = check_array(vector, dtype=like.dtype, ensure_2d=False, input_name=name)
+    if vector.shape != like.shape:
+        raise ValueError(
+            f"{name} must have shape {like.shape} to fit the weights; found "
+            f"{vector.shape}."
+        )
+    return vector.copy()
+
+
+def _model_mean(machine, seed):
+    """Mean of the model's visible units, by short annealing from its biases."""
+    mean = machine.visible.mean(machine.biases[0])
+    base = base_rate(machine, mean)
+    betas = deep_likelihood.temperatures(MODEL_MEAN_TEMPERATURES)
+    rng = np.random.default_rng(seed)
+    state = deep_likelihood.base_state(machine, MODEL_MEAN_RUNS, rng)
+    deep_likelihood.anneal(machine, base, betas, state, rng)
+    return machine.visible.mean(machine.field(state, 0)).mean(axis=0)
