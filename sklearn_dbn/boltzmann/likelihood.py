@@ -19,11 +19,14 @@ from itertools import pairwise
 import numpy as np
 from scipy.special import logsumexp
 
-from sklearn_dbn.boltzmann.data import block_size, slices
+from sklearn_dbn.boltzmann.data import slices
 from sklearn_dbn.boltzmann.rbm import Tempered
 from sklearn_dbn.boltzmann.units import Bernoulli, Softmax, softplus
 
 ENUMERABLE_STATES = 2**20
+PART_STATES = 2**8
+UNITS_AT_ONCE = 3
+MOST_REACH = 350.0
 PATH = (0, 0.1, 0.5, 1), (0, 0.5, 0.9, 1)
 QUADRATURE_STEP = 0.5
 QUADRATURE_REACH = 9.0
@@ -58,24 +61,95 @@ def is_enumerable(rbm):
 
 
 def exact_log_partition(rbm):
-    """log Z by enumeration of the smaller side, in float64, a block at a time."""
+    """log Z by enumeration of the smaller side, in float64, a block at a time.
+
+    A state has a *low* part, the first few units, and a *high* part, the others.
+    Fields of the other side are sums of what the two parts give, so that they and
+    their exponentials are worked out once for a part, not once for a pair.
+    """
     n_states, side = smaller_side(rbm)
-    rbm = rbm.astype(np.float64)
-    size = block_size(rbm.n_visible + rbm.n_hidden, 8)
-    terms = [
-        logsumexp(_log_marginal(rbm, part, side)) for part in slices(n_states, size)
-    ]
-    value = float(logsumexp(terms))
-    return LogPartition(value, 0.0, math.inf, 0, "exact")
+    units, bias, weights, others, other_bias = _seen_from(side, rbm.astype(np.float64))
+    n_low = _n_low_states(units, len(bias))
+    low = units.states(np.arange(n_low), len(bias), np.float64)
+    low -= low[0]
+    low_bias, low_fields = np.dot(low, bias), np.dot(low, weights)
+    reach = np.abs(weights).sum(axis=0) + np.abs(other_bias) + math.log(2)
+    terms = []
+    for part in slices(n_states // n_low, PART_STATES):
+        codes = n_low * np.arange(part.start, part.stop)
+        high = units.states(codes, len(bias), np.float64)
+        fields = np.dot(high, weights) + other_bias
+        log_p = np.add.outer(np.dot(high, bias), low_bias)
+        for family, own in others.blocks(len(other_bias)):
+            log_p += _cumulant_of_sums(
+                family, fields[:, own], low_fields[:, own], reach[own]
+            )
+        terms.append(logsumexp(log_p))
+    return LogPartition(float(logsumexp(terms)), 0.0, math.inf, 0, "exact")
 
 
-def _log_marginal(rbm, part, side):
-    codes = np.arange(part.start, part.stop)
+def _seen_from(side, rbm):
+    """A layer, its bias, the weights from it to the other layer, that, and its bias."""
     if side == 0:
-        v = rbm.visible.states(codes, rbm.n_visible, np.float64)
-        return -rbm.free_energy(v)
-    h = rbm.hidden.states(codes, rbm.n_hidden, np.float64)
-    return np.dot(h, rbm.hidden_bias) + rbm.visible.cumulant(rbm.visible_field(h))
+        return rbm.visible, rbm.visible_bias, rbm.weights, rbm.hidden, rbm.hidden_bias
+    return rbm.hidden, rbm.hidden_bias, rbm.weights.T, rbm.visible, rbm.visible_bias
+
+
+def _n_low_states(units, n_units):
+    """How many states the first few units have, at most ``PART_STATES``."""
+    n_low = 1
+    for family, columns in units.blocks(n_units):
+        size = columns.stop - columns.start
+        for n_states in [size] if isinstance(family, Softmax) else [2] * size:
+            if n_low * n_states > PART_STATES:
+                return n_low
+            n_low *= n_states
+    return n_low
+
+
+def _cumulant_of_sums(family, high, low, reach):
+    """Cumulants of the sums of each row of ``high`` with each row of ``low``.
+
+    ``reach`` bounds the field of each unit, and what either part gives of it.
+    """
+    if isinstance(family, Bernoulli) and reach.max() <= MOST_REACH:
+        high, low = np.exp(high), np.exp(low)
+        return sum(
+            np.log(_product(high[:, own], low[:, own])) for own in _groups(reach)
+        )
+    return np.stack([family.cumulant(row + low) for row in high])
+
+
+def _groups(reach):
+    """Slices of units of which ``reach`` adds up to at most ``MOST_REACH``."""
+    start, total = 0, 0.0
+    for i, size in enumerate(reach):
+        if total + size > MOST_REACH:
+            yield slice(start, i)
+            start, total = i, 0.0
+        total += size
+    yield slice(start, len(reach))
+
+
+def _product(high, low):
+    """``Π (1 + high low)`` over units, for each row of ``high`` with each of ``low``.
+
+    The product over a few units is a sum over their subsets, of products of
+    ``high`` times products of ``low``: one matrix product for those units.
+    """
+    product = np.ones((len(high), len(low)))
+    for start in range(0, high.shape[1], UNITS_AT_ONCE):
+        own = slice(start, start + UNITS_AT_ONCE)
+        product *= np.dot(_over_subsets(high[:, own]), _over_subsets(low[:, own]).T)
+    return product
+
+
+def _over_subsets(values):
+    """Products of each row over all subsets of its columns."""
+    products = np.ones((len(values), 1))
+    for column in values.T:
+        products = np.hstack([products, products * column[:, None]])
+    return products
 
 
 # --- annealing ----------------------------------------------------------------

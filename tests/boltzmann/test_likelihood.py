@@ -5,9 +5,9 @@ import math
 
 import numpy as np
 import pytest
-from scipy import integrate, stats
+from scipy import integrate, special, stats
 
-from sklearn_dbn.boltzmann import data, likelihood
+from sklearn_dbn.boltzmann import likelihood
 from sklearn_dbn.boltzmann.likelihood import (
     anneal,
     base_log_partition,
@@ -66,20 +66,35 @@ def test_both_sides_give_the_same_log_partition(blocks, monkeypatch):
 
 @discrete_layers
 @pytest.mark.parametrize("side", [0, 1])
-@pytest.mark.parametrize("n_rows", [1, 3, 7])
-def test_log_partition_does_not_depend_on_the_size_of_blocks(
-    blocks, side, n_rows, monkeypatch
+@pytest.mark.parametrize("n_states", [1, 2, 3, 7])
+def test_log_partition_does_not_depend_on_the_size_of_parts(
+    blocks, side, n_states, monkeypatch
 ):
     rbm = engine_rbm(random_machine(blocks, n_hidden=3))
     whole = of_side(rbm, side, monkeypatch)
-    row_bytes = 8 * (rbm.n_visible + rbm.n_hidden)
-    monkeypatch.setattr(data, "BLOCK_BYTES", n_rows * row_bytes)
+    monkeypatch.setattr(likelihood, "PART_STATES", n_states)
     assert_rounding(of_side(rbm, side, monkeypatch), whole)
 
 
+@pytest.mark.parametrize("scale", [0.0, 0.1, 1.0, 10.0, 20.0])
+@pytest.mark.parametrize("shape", [(50, 10), (11, 100), (2, 3)])
+def test_products_over_many_units_lose_no_digits(scale, shape):
+    rng = np.random.default_rng(0)
+    rbm = RBM(*(scale * rng.standard_normal(n) for n in (shape, *shape)))
+    if shape[1] < shape[0]:
+        h = rbm.hidden.states(np.arange(2 ** shape[1]), shape[1], float)
+        terms = h @ rbm.hidden_bias + rbm.visible.cumulant(rbm.visible_field(h))
+    else:
+        v = rbm.visible.states(np.arange(2 ** shape[0]), shape[0], float)
+        terms = -rbm.free_energy(v)
+    expected = special.logsumexp(terms)
+    np.testing.assert_allclose(exact_log_partition(rbm).value, expected, rtol=1e-14)
+
+
 @every_dtype
-def test_log_partition_of_huge_weights_is_the_lowest_energy(dtype):
-    machine = random_machine(LAYERS["bernoulli"], scale=1e4)
+@pytest.mark.parametrize("scale", [30, 100, 1e4])
+def test_log_partition_of_huge_weights_is_the_lowest_energy(dtype, scale):
+    machine = random_machine(LAYERS["bernoulli"], scale=scale)
     table = reference.table(machine)
     value = exact_log_partition(engine_rbm(machine, dtype)).value
     assert_rounding(value, table.log_z)
