@@ -6,6 +6,8 @@ has a grid of them, one every half, from -15 to 15. Sums over that grid times th
 step are integrals to rounding: the trapezoidal rule errs by a share of
 exp(-2π²/step²) < 1e-34 on a Gaussian of unit variance, and the tails beyond nine
 standard deviations weigh less than 1e-18, so means may lie between -6 and 6.
+
+A :class:`DeepMachine` has any number of hidden layers; its table has an axis a layer.
 """
 
 import itertools
@@ -14,6 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
+from scipy.special import logsumexp
 
 GRID_STEP = 0.5
 GRID = tuple(GRID_STEP * i for i in range(-30, 31))
@@ -156,22 +159,10 @@ class Table:
         return chi_square_p_value(cells(h, self.h), self.p_h)
 
     def moments_p_value(self, v, h):
-        """First and second moments of (v, h), each against its exact standard error.
-
-        The smallest of the p-values, multiplied by their number (Bonferroni).
-        """
         pairs = np.hstack(
             [np.repeat(self.v, len(self.h), axis=0), np.tile(self.h, (len(self.v), 1))]
         )
-        exact, found = moments(pairs), moments(np.hstack([v, h]))
-        p = self.p.ravel()
-        mean = p @ exact
-        variance = p @ np.square(exact - mean)
-        varies = variance > 1e-12
-        assert np.allclose(found[:, ~varies], mean[~varies])
-        error = np.abs(found.mean(axis=0) - mean)[varies]
-        z = error / np.sqrt(variance[varies] / len(found))
-        return min(1.0, 2 * stats.norm.sf(z.max()) * len(z))
+        return moments_p_value(np.hstack([v, h]), pairs, self.p.ravel())
 
 
 def table(machine, beta=1.0, base=None):
@@ -202,6 +193,18 @@ def cells(rows, states):
     return np.array([number[tuple(row)] for row in rows.tolist()])
 
 
+def binary_cells(rows, states):
+    """As :func:`cells`, sooner, of rows of zeros and ones."""
+    assert np.isin(rows, [0, 1]).all()
+    digits = 2 ** np.arange(rows.shape[1])
+    codes = np.dot(states, digits).astype(int)
+    number = np.full(codes.max() + 1, -1)
+    number[codes] = np.arange(len(states))
+    cell = number[np.dot(rows, digits).astype(int)]
+    assert np.all(cell >= 0)
+    return cell
+
+
 def chi_square_p_value(cell, probabilities):
     """Pearson's test of cell numbers; cells that expect less than 5 are pooled."""
     counts = np.bincount(cell, minlength=len(probabilities))
@@ -221,6 +224,21 @@ def moments(rows):
     return np.hstack([rows, rows[:, first] * rows[:, second]])
 
 
+def moments_p_value(rows, states, p):
+    """First and second moments of rows, each against its exact standard error.
+
+    The smallest of the p-values, multiplied by their number (Bonferroni).
+    """
+    exact, found = moments(states), moments(rows)
+    mean = p @ exact
+    variance = p @ np.square(exact - mean)
+    varies = variance > 1e-12
+    assert np.allclose(found[:, ~varies], mean[~varies])
+    error = np.abs(found.mean(axis=0) - mean)[varies]
+    z = error / np.sqrt(variance[varies] / len(found))
+    return min(1.0, 2 * stats.norm.sf(z.max()) * len(z))
+
+
 DIFFERENCE = 1e-5
 # Truncation (step², times a third derivative) and rounding (eps / step, times the
 # value) of a central difference; values and derivatives are below a hundred.
@@ -236,3 +254,154 @@ def derivative(function, x):
         low[i] -= DIFFERENCE
         result[i] = (function(high) - function(low)) / (2 * DIFFERENCE)
     return result
+
+
+# --- deep machines ------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class DeepMachine:
+    """``E(h_0..h_L) = -Σ h_l W_l h_{l+1} - Σ b_l·h_l - log_base(h_0)``."""
+
+    weights: tuple
+    biases: tuple
+    blocks: tuple
+
+    @property
+    def kinds(self):
+        """The kind of each visible unit."""
+        return [kind for kind, size in self.blocks for _ in range(size)]
+
+    @property
+    def arrays(self):
+        return [*self.weights, *self.biases]
+
+    def moved(self, *arrays):
+        """The same machine with other parameters, in the order of ``arrays``."""
+        n = len(self.weights)
+        return replace(self, weights=arrays[:n], biases=arrays[n:])
+
+
+def deep_energy(machine, state, beta=1.0, base=None):
+    """By loops; the base measure is not tempered."""
+    linear = 0.0
+    for lower, weights, upper in zip(state, machine.weights, state[1:], strict=False):
+        rows = weights.tolist()
+        linear += sum(x * dot(row, upper) for x, row in zip(lower, rows, strict=True))
+    for values, bias in zip(state, machine.biases, strict=True):
+        linear += dot(bias.tolist(), values)
+    linear *= beta
+    if base is not None:
+        linear += (1 - beta) * dot(base.tolist(), state[0])
+    return -linear - log_base(machine.kinds, state[0])
+
+
+@dataclass(frozen=True)
+class DeepTable:
+    """All states of each layer, and minus the energy of all combinations.
+
+    ``log_terms`` has an axis for each layer; ``log_cell`` is the log of what a
+    Gaussian grid point stands for.
+    """
+
+    states: list
+    log_terms: np.ndarray
+    log_cell: float
+
+    @property
+    def p(self):
+        return np.exp(self.log_terms - logsumexp(self.log_terms))
+
+    @property
+    def log_z(self):
+        return float(self.log_marginal(()))
+
+    def log_marginal(self, held):
+        """``log Σ exp(-E)`` over all layers but those ``held``, an axis each."""
+        others = tuple(set(range(len(self.states))) - set(held))
+        total = logsumexp(self.log_terms, axis=others) if others else self.log_terms
+        return total if 0 in held else total + self.log_cell
+
+    def rows(self, layers=None):
+        """The joint states of some layers as rows, None for the other layers."""
+        layers = range(len(self.states)) if layers is None else layers
+        grid = np.indices([len(self.states[layer]) for layer in layers])
+        rows = [None] * len(self.states)
+        for layer, numbers in zip(layers, grid, strict=True):
+            rows[layer] = self.states[layer][numbers.ravel()]
+        return rows
+
+    def given_others(self, layer):
+        """``E[h_l | all others]``, repeated for each of the :meth:`rows`."""
+        p = np.moveaxis(self.p, layer, -1)
+        mean = (p @ self.states[layer]) / p.sum(axis=-1, keepdims=True)
+        mean = np.broadcast_to(mean[..., None, :], (*p.shape, mean.shape[-1]))
+        return np.moveaxis(mean, -2, layer).reshape(-1, mean.shape[-1])
+
+    def draw(self, n_rows, rng):
+        """Independent rows of all layers from exactly this distribution."""
+        p = self.p
+        which = rng.choice(p.size, size=n_rows, p=p.ravel())
+        numbers = np.unravel_index(which, p.shape)
+        return [s[i] for s, i in zip(self.states, numbers, strict=True)]
+
+    def cells(self, state, layers):
+        """The number of the joint state of some layers that each row is in."""
+        shape = [len(self.states[layer]) for layer in layers]
+        numbers = [binary_cells(state[layer], self.states[layer]) for layer in layers]
+        return np.ravel_multi_index(numbers, shape)
+
+    def p_value(self, state):
+        """How probable it is that rows of this distribution look worse than these."""
+        if self.log_cell == 0:
+            cell = self.cells(state, range(len(self.states)))
+            return chi_square_p_value(cell, self.p.ravel())
+        return moments_p_value(np.hstack(state), np.hstack(self.rows()), self.p.ravel())
+
+    def given_visible(self, number):
+        """``p(h | v)`` of the visible state with a number, an axis a hidden layer."""
+        log_p = self.log_terms[number]
+        return np.exp(log_p - logsumexp(log_p))
+
+
+def deep_table(machine, beta=1.0, base=None):
+    """The :class:`DeepTable` of a machine, or of one tempered towards ``base``."""
+    binary = [block_states("bernoulli", len(b)) for b in machine.biases[1:]]
+    states = [np.array(s) for s in (layer_states(machine.blocks), *binary)]
+    n_layers = len(states)
+
+    def along(values, *layers):
+        return np.expand_dims(values, [i for i in range(n_layers) if i not in layers])
+
+    total = np.zeros([len(s) for s in states])
+    for i, weights in enumerate(machine.weights):
+        total += along(states[i] @ weights @ states[i + 1].T, i, i + 1)
+    for i, bias in enumerate(machine.biases):
+        total += along(states[i] @ bias, i)
+    total *= beta
+    if base is not None:
+        total += along((1 - beta) * (states[0] @ base), 0)
+    log_bases = [log_base(machine.kinds, v) for v in states[0].tolist()]
+    total += along(np.array(log_bases), 0)
+    return DeepTable(
+        states, total, machine.kinds.count("gaussian") * math.log(GRID_STEP)
+    )
+
+
+def deep_mean_log_likelihood(machine, numbers):
+    """Mean of ``log p(v)`` over visible states, given by their numbers."""
+    table = deep_table(machine)
+    return float(table.log_marginal((0,))[numbers].mean() - table.log_z)
+
+
+def mean_field_bound(machine, v, means):
+    """``E_q[-E(v, h)] + H(q)`` over all hidden states, q a product of the means."""
+    total = 0.0
+    hidden = [block_states("bernoulli", len(m)) for m in means]
+    for h in itertools.product(*hidden):
+        q = 1.0
+        for mean, values in zip(means, h, strict=True):
+            for m, on in zip(mean, values, strict=True):
+                q *= m if on else 1 - m
+        total += q * (-deep_energy(machine, (v, *h)) - math.log(q))
+    return total

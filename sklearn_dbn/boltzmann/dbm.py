@@ -207,9 +207,9 @@ def with_input_doubled(dbm, field, layer):
 def sweep(dbm, field, means, damping=0.0):
     """Mean-field updates of odd, then even layers; each row's largest change.
 
-    ``field`` is the bottom-up field of the first layer, which stays. Odd layers are
-    functions of the even ones, so that the change is that of even layers. Undamped,
-    no update lowers the bound.
+    ``field`` is the bottom-up field of the first layer, which stays. Undamped, odd
+    layers are functions of the even ones, so that the change is that of even layers,
+    and no update lowers the bound.
     """
     state = [None, *means]
     change = np.zeros(len(field), field.dtype)
@@ -224,7 +224,7 @@ def sweep(dbm, field, means, damping=0.0):
             old = means[layer - 1]
             if damping:
                 new += damping * (old - new)
-            if start == 2:
+            if damping or start == 2:
                 np.maximum(change, np.abs(new - old).max(axis=1), out=change)
             old[...] = new
     return change

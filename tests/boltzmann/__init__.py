@@ -1,10 +1,12 @@
 """Cases that the tests of the engine share: layers, machines, tolerances."""
 
 import functools
+import itertools
 
 import numpy as np
 import pytest
 
+from sklearn_dbn.boltzmann.dbm import DBM
 from sklearn_dbn.boltzmann.rbm import RBM
 from sklearn_dbn.boltzmann.units import Bernoulli, Gaussian, Joint, Softmax
 from tests import reference
@@ -52,6 +54,47 @@ def random_table(blocks, n_hidden=2, scale=0.8, seed=0, beta=1.0):
     """The table of :func:`random_machine`, tempered towards :func:`base_of`."""
     machine = random_machine(blocks, n_hidden, scale, seed)
     return reference.table(machine, beta, base_of(blocks))
+
+
+DEPTHS = {1: (3,), 2: (3, 2), 3: (2, 3, 2), 4: (2, 2, 2, 2)}
+DEEP_LAYERS = {**LAYERS, "gaussian": (("gaussian", 1),)}
+DEEP_DISCRETE = {name: DEEP_LAYERS[name] for name in DISCRETE}
+
+every_depth = pytest.mark.parametrize("hidden", DEPTHS.values(), ids=DEPTHS)
+several_layers = pytest.mark.parametrize(
+    "hidden", [DEPTHS[n] for n in (2, 3, 4)], ids=[2, 3, 4]
+)
+every_deep_layer = pytest.mark.parametrize(
+    "blocks", DEEP_LAYERS.values(), ids=DEEP_LAYERS
+)
+
+
+def random_deep(blocks, hidden, scale=0.8, seed=0):
+    """An oracle's deep machine whose parameters are float32 numbers."""
+    rng = np.random.default_rng(seed)
+    sizes = [sum(size for _, size in blocks), *hidden]
+
+    def drawn(*shape):
+        return (scale * rng.standard_normal(shape, np.float32)).astype(np.float64)
+
+    weights = tuple(drawn(*shape) for shape in itertools.pairwise(sizes))
+    return reference.DeepMachine(weights, tuple(map(drawn, sizes)), blocks)
+
+
+def engine_dbm(machine, dtype=np.float64):
+    """The engine's deep machine with the parameters of an oracle's."""
+    weights, biases = (
+        tuple(a.astype(dtype) for a in arrays)
+        for arrays in (machine.weights, machine.biases)
+    )
+    return DBM(weights, biases, units_of(machine.blocks))
+
+
+@functools.cache
+def random_deep_table(blocks, hidden, scale=0.8, seed=0, beta=1.0):
+    """The table of :func:`random_deep`, tempered towards :func:`base_of`."""
+    machine = random_deep(blocks, hidden, scale, seed)
+    return reference.deep_table(machine, beta, base_of(blocks))
 
 
 def base_of(blocks):
