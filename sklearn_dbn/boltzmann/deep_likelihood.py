@@ -57,7 +57,8 @@ def lower_bound(dbm, v, means):
 
 def n_states(dbm, layers):
     """The number of joint states of some layers."""
-    return math.prod(dbm.units(layer).n_states(dbm.sizes[layer]) for layer in layers)
+    counts = [dbm.units(layer).n_states(dbm.sizes[layer]) for layer in layers]
+    return math.inf if math.inf in counts else math.prod(counts)
 
 
 def smaller_half(dbm):
