@@ -52,7 +52,7 @@ class State:
     """Everything that training goes on from; every array is the state's own.
 
     ``dbm`` is made of views of ``parameters``; ``offsets`` holds one array for each
-    layer; ``chains`` is a state of the machine whose even layers were drawn last.
+    layer; ``chains`` is a state of the machine whose odd layers were drawn last.
     """
 
     parameters: np.ndarray
@@ -62,6 +62,11 @@ class State:
     chains: list
     rng: np.random.Generator
     epoch: int = 0
+
+    def __setstate__(self, attributes):
+        """Unpickled arrays are apart; make those of ``dbm`` views again."""
+        self.__dict__.update(attributes)
+        self.dbm = views(self.parameters, self.dbm)
 
 
 def start(dbm, data_mean, n_chains, rng):

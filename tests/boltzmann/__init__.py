@@ -57,7 +57,11 @@ def random_table(blocks, n_hidden=2, scale=0.8, seed=0, beta=1.0):
 
 
 DEPTHS = {1: (3,), 2: (3, 2), 3: (2, 3, 2), 4: (2, 2, 2, 2)}
-DEEP_LAYERS = {**LAYERS, "gaussian": (("gaussian", 1),)}
+DEEP_LAYERS = {
+    **LAYERS,
+    "gaussian": (("gaussian", 1),),
+    "mixed": (("gaussian", 1), ("softmax", 2)),
+}
 DEEP_DISCRETE = {name: DEEP_LAYERS[name] for name in DISCRETE}
 
 every_depth = pytest.mark.parametrize("hidden", DEPTHS.values(), ids=DEPTHS)
