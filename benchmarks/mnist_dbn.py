@@ -42,12 +42,13 @@ def falling(first, last, n_epochs):
 
 
 def template(n_epochs):
-    """Pre-training of every layer."""
+    """Pre-training of one layer."""
     return RBMTransformer(
         algorithm="cd",
         batch_size=100,
         draw_visible=True,
-        learning_rate=falling(0.1, 0.01, n_epochs),
+        momentum=[0.5, 0.5, 0.9],
+        learning_rate=falling(0.1, 0.002, n_epochs),
         n_iter=n_epochs,
     )
 
@@ -56,23 +57,35 @@ def stage_parameters(stage, quick):
     """Parameters that a stage sets; ``n_iter`` counts its own epochs."""
     if stage == "greedy":
         return {"fine_tuning": None, "n_iter": 0}
-    n_epochs = {"up-down": 8 if quick else 60}.get(stage, 10 if quick else 50)
-    gibbs_steps = [3] * (n_epochs // 3) + [6] * (n_epochs // 3) + [10]
-    common = {"n_iter": n_epochs, "batch_size": 100, "averaging": 8.0}
     if stage == "up-down":
-        return common | {
-            "fine_tuning": stage,
-            "learning_rate": falling(0.1, 0.005, n_epochs),
-            "n_gibbs_steps": 1 if quick else gibbs_steps,
-            "recognition_rate": 1.0,
-        }
-    tuned = common | {"learning_rate": falling(0.1, 0.005, n_epochs)}
+        return up_down(15, [3]) if quick else up_down(150, [3] * 75 + [6] * 45 + [10])
+    n_epochs = 10 if quick else 50
+    tuned = {
+        "n_iter": n_epochs,
+        "batch_size": 100,
+        "averaging": 8.0,
+        "momentum": 0.5,
+        "learning_rate": falling(0.1, 0.002, n_epochs),
+    }
     if stage == "discriminative":
         return tuned | {"fine_tuning": stage}
     if stage == "dropout":
         shares = [0.2, 0.5, 0.5, 0.5]
         return tuned | {"fine_tuning": "discriminative", "dropout": shares}
     return tuned | {"fine_tuning": "hybrid", "generative_weight": 0.01}
+
+
+def up_down(n_epochs, gibbs_steps):
+    return {
+        "n_iter": n_epochs,
+        "fine_tuning": "up-down",
+        "batch_size": 100,
+        "averaging": 8.0,
+        "momentum": 0.5,
+        "learning_rate": falling(0.1, 0.002, n_epochs),
+        "n_gibbs_steps": gibbs_steps,
+        "recognition_rate": 0.3,
+    }
 
 
 def new_model(stage, options):
@@ -84,8 +97,9 @@ def new_model(stage, options):
         model.training_state_["parameters"] = None
         return model
     sizes = (1500,) if stage == "classification-rbm" else (500, 500, 2000)
-    rbm = template(5 if options.quick else 30)
-    return DBNClassifier(sizes, rbm=rbm, warm_start=True, random_state=options.seed)
+    lower, top = (20, 25) if options.quick else (30, 40)
+    rbms = [*(template(lower) for _ in sizes[1:]), template(top)]
+    return DBNClassifier(sizes, rbm=rbms, warm_start=True, random_state=options.seed)
 
 
 def is_unfinished(model, n_epochs):

@@ -141,6 +141,13 @@ def templates_of(rbm, default, n_layers):
     return list(rbm)
 
 
+def pairs_of(visible, n_features):
+    """``visible`` as a list of (kind, n_features) pairs."""
+    if isinstance(visible, str):
+        return [(visible, n_features)]
+    return [tuple(pair) for pair in visible]
+
+
 def require_count(name, value, least=1):
     """Raise unless a parameter is an integer of at least ``least``."""
     if not isinstance(value, Integral) or value < least:

@@ -18,6 +18,7 @@ from sklearn_dbn._base import (
     make_units,
     map_blocks,
     next_epoch,
+    pairs_of,
     require_count,
     row_dtype,
     run_epochs,
@@ -26,6 +27,7 @@ from sklearn_dbn._base import (
     validate_weights,
     warn_of_range,
 )
+from sklearn_dbn._dbn import DBNClassifier
 from sklearn_dbn._log_partition import LogPartitionMixin, base_rate, fingerprint
 from sklearn_dbn._perceptron import started_classifier
 from sklearn_dbn._rbm import COUNT, FRACTION, POSITIVE, RBMTransformer
@@ -862,7 +864,7 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
     # --- classification -----------------------------------------------------------
 
     def mlp_features(self, X):
-        """Rows beside their second hidden layer, what `to_mlp` takes.
+        """Rows beside their second hidden layer: what `to_mlp` and `to_dbn` take.
 
         Parameters
         ----------
@@ -905,13 +907,66 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         mlp : MLPClassifier
             With ``warm_start=True``, ready to `fit`.
         """
+        weights, biases = self._upward()
+        return started_classifier(weights, biases, classes, mlp_params)
+
+    def to_dbn(self, classes, **dbn_params):
+        """A network on `mlp_features` for discriminative fine-tuning with dropout.
+
+        As `to_mlp`, but its top layers are the label-joint RBM of a DBNClassifier,
+        the weights of labels at zero: the exact gradient of log p(y|v) goes on from
+        here with ``fine_tuning="discriminative"``, schedules and dropout.
+
+        Parameters
+        ----------
+        classes : array-like of shape (n_classes,)
+            All labels.
+        **dbn_params
+            Parameters of :class:`DBNClassifier`, except `hidden_layer_sizes`, `rbm`
+            and `warm_start`.
+
+        Returns
+        -------
+        dbn : DBNClassifier
+            With ``warm_start=True``, ready to `fit`.
+        """
+        classes, dtype = np.unique(classes), self.weights_[0].dtype
+        weights, biases = self._upward()
+        visible = self._templates(len(weights))[0].visible
+        blocks = [*pairs_of(visible, self.n_features_in_)]
+        blocks += [("bernoulli", len(bias)) for bias in self.intercepts_[2:3]]
+        n_inputs = [size for _, size in blocks]
+        lower = np.zeros(sum(n_inputs), dtype)
+        lower[: self.n_features_in_] = self.intercepts_[0]
+        *below, top = weights
+        kinds = blocks if not below else [("bernoulli", len(top))]
+        bias_below = [lower, *biases][len(below)]
+        n_labels = len(classes)
+        rbm = RBMTransformer.from_parameters(
+            np.concatenate([top, np.zeros((n_labels, top.shape[1]), dtype)]).T,
+            np.concatenate([bias_below, np.zeros(n_labels, dtype)]),
+            biases[-1],
+            visible=[*kinds, ("softmax", n_labels)],
+        )
+        return DBNClassifier.from_parameters(
+            below,
+            [lower, *biases[:-1]],
+            rbm,
+            classes,
+            rbm=RBMTransformer(visible=blocks),
+            warm_start=True,
+            **dbn_params,
+        )
+
+    def _upward(self):
+        """Weights and biases of a network from `mlp_features` up to the top."""
         machine = self._machine()
         first, *others = machine.weights
         if others:
             first = np.concatenate([first, others[0].T])
         last = len(others) - 1
         weights = [first, *(w if i == last else 2 * w for i, w in enumerate(others))]
-        return started_classifier(weights, machine.biases[1:], classes, mlp_params)
+        return weights, machine.biases[1:]
 
 
 def _checked_machine(weights, intercepts):

@@ -1,17 +1,18 @@
 """Deep belief networks as scikit-learn estimators."""
 
+from itertools import pairwise
 from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.callback import with_callbacks
-from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from sklearn_dbn._base import require_count
-from sklearn_dbn._dbn_base import PREVIEW_ROWS, DeepBeliefNetwork, names_of
+from sklearn_dbn._base import make_generator, require_count
+from sklearn_dbn._dbn_base import PREVIEW_ROWS, DeepBeliefNetwork
+from sklearn_dbn._perceptron import started_classifier, started_regressor
 from sklearn_dbn.boltzmann import dbn
 from sklearn_dbn.boltzmann.discriminative import Discriminative, Sum
 from sklearn_dbn.boltzmann.updown import UpDown
@@ -34,9 +35,12 @@ class DBNClassifier(ClassifierMixin, DeepBeliefNetwork):
         `n_components` and `random_state` are replaced, its `visible` describes the
         columns of X, and layers above the first draw their data from the
         probabilities that the layer below gives. None is
-        ``RBMTransformer(algorithm="cd", batch_size=10, momentum=0.5,
-        draw_visible=True, weight_scale=3.0)``. With a template given, a grid search
-        may say ``rbm__learning_rate``.
+        ``RBMTransformer(algorithm="cd", batch_size=20, momentum=0.5,
+        draw_visible=True)`` with learning rates that fall to a twentieth: 100
+        epochs from 0.3 and ``weight_scale=3`` for the first layer, 10 epochs from
+        0.2 and ``weight_scale=1`` for the last, 30 epochs from 0.1 and
+        ``weight_scale=1`` for those between. With a template given, a grid
+        search may say ``rbm__learning_rate``.
     fine_tuning : {"up-down", "discriminative", "hybrid"} or None, \
 default="up-down"
         ``"up-down"`` is contrastive wake-sleep, purely generative;
@@ -188,6 +192,71 @@ default="up-down"
         self.warm_start = warm_start
         self.verbose = verbose
         self.random_state = random_state
+
+    @classmethod
+    def from_parameters(cls, weights, intercepts, top_rbm, classes, **params):
+        """A fitted network from weights that were learned elsewhere.
+
+        Recognition weights are the `weights`, generative ones their transposes.
+
+        Parameters
+        ----------
+        weights : sequence of ndarray of shape (n_lower, n_upper)
+            Weights between the layers below the top, from the data upwards.
+        intercepts : sequence of ndarray of shape (n_units,)
+            Biases of the layers from the data to the penultimate.
+        top_rbm : RBMTransformer
+            Fitted; its visible columns are the penultimate layer, then one label
+            unit for each class.
+        classes : array-like of shape (n_classes,)
+            Labels, in ascending order.
+        **params
+            Parameters of the constructor, except `hidden_layer_sizes`.
+
+        Returns
+        -------
+        dbn : DBNClassifier
+            Ready to predict, or with ``warm_start=True`` to be fine-tuned.
+
+        Raises
+        ------
+        ValueError
+            If the sizes of the layers do not fit each other.
+        """
+        classes, n_top = np.asarray(classes), len(top_rbm.intercept_hidden_)
+        widths = [len(bias) for bias in intercepts]
+        found = [np.shape(array) for array in weights]
+        if found != list(pairwise(widths)):
+            raise ValueError(
+                f"weights must have the shapes {list(pairwise(widths))} to fit "
+                f"intercepts; found {found}."
+            )
+        if top_rbm.n_features_in_ != widths[-1] + len(classes):
+            raise ValueError(
+                f"top_rbm must have {widths[-1]} + {len(classes)} visible columns (the "
+                f"penultimate layer and the classes); found {top_rbm.n_features_in_}."
+            )
+        self = cls((*widths[1:], n_top), **params)
+        self._validate_params()
+        rng = make_generator(self.random_state)
+        vars(self).update(
+            classes_=classes,
+            n_features_in_=widths[0],
+            recognition_weights_=[np.array(array) for array in weights],
+            recognition_intercepts_=[np.array(bias) for bias in intercepts[1:]],
+            generative_weights_=[np.array(np.transpose(array)) for array in weights],
+            generative_intercepts_=[np.array(bias) for bias in intercepts[:-1]],
+            top_rbm_=top_rbm,
+            rbms_=[],
+            n_iter_=0,
+            _n_features_out=n_top,
+            training_state_={
+                "seed": int(rng.integers(2**31)),
+                "generator": rng.bit_generator.state,
+                "parameters": None,
+            },
+        )
+        return self
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -489,19 +558,15 @@ default="up-down"
             With ``warm_start=True``, ready to `fit` and to predict.
         """
         check_is_fitted(self)
-        sizes = self._hidden_sizes()
-        options = {"activation": "logistic", "warm_start": True}
-        mlp = MLPClassifier(hidden_layer_sizes=sizes, **options, **mlp_params)
-        blank = np.zeros((self._n_labels, self.n_features_in_))
-        starter = MLPClassifier(hidden_layer_sizes=sizes, **options, random_state=0)
-        starter.partial_fit(blank, self.classes_, classes=self.classes_)
-        vars(starter).update(names_of(self))
         n = self._net().n_penultimate
         weights = self.top_rbm_.components_[:, n:]
         bias = self.top_rbm_.intercept_visible_[n:]
         if self._n_labels == 2:
             weights, bias = weights[:, 1:] - weights[:, :1], bias[1:] - bias[:1]
-        return self._mlp(mlp, starter, (weights, bias))
+        names = vars(self).get("feature_names_in_")
+        return started_classifier(
+            *self._upward(), self.classes_, mlp_params, (weights, bias), names
+        )
 
 
 class DBNTransformer(DeepBeliefNetwork):
@@ -520,8 +585,11 @@ class DBNTransformer(DeepBeliefNetwork):
         `n_components` and `random_state` are replaced, its `visible` describes the
         columns of X, and layers above the first draw their data from the
         probabilities that the layer below gives. None is
-        ``RBMTransformer(algorithm="cd", batch_size=10, momentum=0.5,
-        draw_visible=True, weight_scale=3.0)``.
+        ``RBMTransformer(algorithm="cd", batch_size=20, momentum=0.5,
+        draw_visible=True)`` with learning rates that fall to a twentieth: 100
+        epochs from 0.3 and ``weight_scale=3`` for the first layer, 10 epochs from
+        0.2 and ``weight_scale=1`` for the last, 30 epochs from 0.1 and
+        ``weight_scale=1`` for those between.
     fine_tuning : {"up-down"} or None, default="up-down"
         ``"up-down"`` is contrastive wake-sleep; None leaves the network as
         pre-trained.
@@ -839,16 +907,8 @@ class DBNTransformer(DeepBeliefNetwork):
             With ``warm_start=True``, ready to `fit`.
         """
         check_is_fitted(self)
-        sizes = self._hidden_sizes()
-        options = {"activation": "logistic", "warm_start": True}
-        mlp = MLPRegressor(hidden_layer_sizes=sizes, **options, **mlp_params)
-        blank = np.zeros((2, self.n_features_in_))
-        starter = MLPRegressor(hidden_layer_sizes=sizes, **options, random_state=0)
-        starter.partial_fit(blank, np.zeros(2))
-        vars(starter).update(names_of(self))
-        dtype = self.top_rbm_.components_.dtype
-        head = np.zeros((sizes[-1], 1), dtype), np.zeros(1, dtype)
-        return self._mlp(mlp, starter, head)
+        names = vars(self).get("feature_names_in_")
+        return started_regressor(*self._upward(), mlp_params, names)
 
 
 def _log(p):

@@ -11,13 +11,16 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_dbn._base import (
     BoltzmannEstimator,
     generator_from,
+    hidden_sizes,
     make_generator,
     make_units,
     map_blocks,
     next_epoch,
+    pairs_of,
     require_count,
     row_dtype,
     run_epochs,
+    templates_of,
     warn_of_range,
 )
 from sklearn_dbn._rbm import RBMTransformer
@@ -25,13 +28,10 @@ from sklearn_dbn.boltzmann import dbn, training, tuning
 from sklearn_dbn.boltzmann.data import Rows, slices
 from sklearn_dbn.boltzmann.updates import Offsets
 
-TEMPLATE = {
-    "algorithm": "cd",
-    "batch_size": 10,
-    "momentum": 0.5,
-    "draw_visible": True,
-    "weight_scale": 3.0,
-}
+# Epochs, first learning rate and weight scale of the layers unless templates say so.
+# Decided first hidden units make classes separable; decided ones above it, or a first
+# layer not trained to the end, make what the network imagines unlike the data.
+FIRST, BETWEEN, TOP = (100, 0.3, 3.0), (30, 0.1, 1.0), (10, 0.2, 1.0)
 PREVIEW_ROWS = 100
 SKETCH_ROWS = 1000
 
@@ -62,26 +62,21 @@ class DeepBeliefNetwork(BoltzmannEstimator):
 
     def _begin(self, X, n_labels):
         """New layers, untrained, of a size that fits X."""
-        sizes = np.atleast_1d(np.asarray(self.hidden_layer_sizes))
-        if sizes.ndim != 1 or sizes.dtype.kind not in "iu" or (sizes < 1).any():
-            raise ValueError(
-                "hidden_layer_sizes must be one or more integers >= 1; found "
-                f"{self.hidden_layer_sizes!r}."
-            )
+        sizes = hidden_sizes(self.hidden_layer_sizes)
         rng = make_generator(self.random_state)
         templates = self._templates(len(sizes))
         seeds = rng.integers(2**31, size=len(sizes) + 1).tolist()
         kinds = [templates[0].visible, *["bernoulli"] * (len(sizes) - 1)]
-        widths = [X.shape[1], *sizes[:-1].tolist()]
+        widths = [X.shape[1], *sizes[:-1]]
         if n_labels:
             make_units(kinds[-1], widths[-1])
-            kinds[-1] = [*_pairs(kinds[-1], widths[-1]), ("softmax", n_labels)]
+            kinds[-1] = [*pairs_of(kinds[-1], widths[-1]), ("softmax", n_labels)]
         layers = [
             clone(template).set_params(
                 n_components=size, visible=kind, random_state=seed
             )
             for template, size, kind, seed in zip(
-                templates, sizes.tolist(), kinds, seeds, strict=False
+                templates, sizes, kinds, seeds, strict=False
             )
         ]
         for rbm in layers[1:]:
@@ -98,15 +93,9 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         }
 
     def _templates(self, n_layers):
-        if not isinstance(self.rbm, list | tuple):
-            template = RBMTransformer(**TEMPLATE) if self.rbm is None else self.rbm
-            return [template] * n_layers
-        if len(self.rbm) != n_layers:
-            raise ValueError(
-                f"rbm holds {len(self.rbm)} templates, but hidden_layer_sizes names "
-                f"{n_layers} layers. Give one template for each, or one for all."
-            )
-        return list(self.rbm)
+        if self.rbm is None:
+            return _default_templates(n_layers)
+        return templates_of(self.rbm, None, n_layers)
 
     def _fit(self, X, y, codes):
         """Train what is not trained yet, each layer under a task of its own."""
@@ -255,10 +244,6 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         """One warning if X leaves the range of its units."""
         units = make_units(self._first_visible(), X.shape[1])
         warn_of_range(self, units, Rows(X, row_dtype(X)).statistics())
-
-    def _hidden_sizes(self):
-        sizes = [len(bias) for bias in self.recognition_intercepts_]
-        return (*sizes, len(self.top_rbm_.intercept_hidden_))
 
     def _publish_layers(self):
         """Show the RBMs, stacked, as fitted attributes."""
@@ -409,33 +394,28 @@ class DeepBeliefNetwork(BoltzmannEstimator):
             drawn[part] = rows[:n_kept, net.n_penultimate :]
         return V, drawn
 
-    def _mlp(self, mlp, starter, head):
-        """``mlp`` as ``starter`` was initialised, its weights taken from here."""
+    def _upward(self):
+        """Weights and biases of a perceptron from the data to the top."""
         top, n = self.top_rbm_, self._net().n_penultimate
-        hidden = [*self.recognition_weights_, top.components_[:, :n].T]
-        bias = [*self.recognition_intercepts_, top.intercept_hidden_]
-        coefs = [np.array(a, order="C") for a in (*hidden, head[0])]
-        intercepts = [np.array(a) for a in (*bias, head[1])]
-        ready = {
-            name: value
-            for name, value in vars(starter).items()
-            if name not in starter.get_params() and name != "_optimizer"
-        }
-        vars(mlp).update(
-            ready,
-            coefs_=coefs,
-            intercepts_=intercepts,
-            _best_coefs=[a.copy() for a in coefs],
-            _best_intercepts=[a.copy() for a in intercepts],
-            n_iter_=0,
-            t_=0,
-            loss_curve_=[],
-            best_loss_=np.inf,
-            validation_scores_=[],
-            best_validation_score_=-np.inf,
-            _no_improvement_count=0,
+        weights = [*self.recognition_weights_, top.components_[:, :n].T]
+        return weights, [*self.recognition_intercepts_, top.intercept_hidden_]
+
+
+def _default_templates(n_layers):
+    """The templates that ``rbm=None`` stands for; a single layer is a first one."""
+    stages = [FIRST, *[BETWEEN] * (n_layers - 2), TOP][:n_layers]
+    return [
+        RBMTransformer(
+            algorithm="cd",
+            learning_rate=np.geomspace(rate, rate / 20, n_epochs).tolist(),
+            momentum=0.5,
+            weight_scale=weight_scale,
+            batch_size=20,
+            n_iter=n_epochs,
+            draw_visible=True,
         )
-        return mlp
+        for n_epochs, rate, weight_scale in stages
+    ]
 
 
 def _new_state(rbm, rows, n_labels):
@@ -478,16 +458,3 @@ def _attributes(net):
         "generative_intercepts_": [np.array(x.bias) for x in net.generative],
         "_n_features_out": net.top.n_hidden,
     }
-
-
-def _pairs(visible, n_features):
-    """``visible`` as a list of (kind, n_features) pairs."""
-    if isinstance(visible, str):
-        return [(visible, n_features)]
-    return [tuple(pair) for pair in visible]
-
-
-def names_of(estimator):
-    """`feature_names_in_` where there are any."""
-    names = vars(estimator).get("feature_names_in_")
-    return {} if names is None else {"feature_names_in_": names}

@@ -76,7 +76,7 @@ def is_within(name, package):
 GRAPH = {m: set(imported(tree, package_of(m), TREES)) for m, tree in TREES.items()}
 OWN = {m: {n for n in GRAPH[m] if is_within(n, "sklearn_dbn")} for m in GRAPH}
 ENGINE_MODULES = [m for m in GRAPH if m.startswith(ENGINE + ".")]
-SHARED = {"sklearn_dbn._base", "sklearn_dbn._version"}
+SHARED = {f"sklearn_dbn._{name}" for name in ("base", "perceptron", "version")}
 ESTIMATORS = [m for m in GRAPH if m.startswith("sklearn_dbn._") and m not in SHARED]
 
 every_module = pytest.mark.parametrize("module", GRAPH)

@@ -8,7 +8,7 @@ import pytest
 from sklearn.utils import estimator_checks, get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sklearn_dbn import RBMTransformer
+from sklearn_dbn import DBMTransformer, RBMTransformer
 
 # Data of the checks leave [0, 1], of which the estimator rightly warns.
 pytestmark = pytest.mark.filterwarnings("ignore:.*outside the .0, 1.:UserWarning")
@@ -26,19 +26,33 @@ VARIANTS = [
     FEW | {"warm_start": True},
     FEW | {"n_gibbs_steps": 3},
 ]
-ESTIMATORS = [RBMTransformer(**params) for params in VARIANTS]
+SMALL = {"hidden_layer_sizes": (6, 4)}
+DEEP_VARIANTS = [
+    SMALL,
+    {"hidden_layer_sizes": 6},
+    {"hidden_layer_sizes": (5, 4, 3), "pretraining": None, "layer": "all"},
+    SMALL | {"centering": False, "damping": 0.5, "layer": 1},
+    SMALL | {"rbm": RBMTransformer(visible="gaussian", learning_rate=0.01)},
+    SMALL | {"rbm": RBMTransformer(visible="softmax"), "sparsity_target": 0.2},
+    SMALL | {"warm_start": True, "draw_visible": True, "momentum": 0.5},
+]
+SMALL_ESTIMATORS = [
+    *(RBMTransformer(**params) for params in VARIANTS),
+    *(DBMTransformer(**params) for params in DEEP_VARIANTS),
+]
+ESTIMATORS = [*SMALL_ESTIMATORS, DBMTransformer()]
 
 # With SCIPY_ARRAY_API set there is nothing left that a check may skip.
 IN_A_NEW_PROCESS = f"""
 import warnings
 from sklearn.utils.estimator_checks import check_estimator
-from sklearn_dbn import RBMTransformer
+from sklearn_dbn import DBMTransformer, RBMTransformer
 
 warnings.simplefilter("error")
 warnings.filterwarnings("ignore", ".*outside the .0, 1.", UserWarning)
-for params in {VARIANTS!r}:
-    for result in check_estimator(RBMTransformer(**params)):
-        assert result["status"] == "passed", (params, result)
+for estimator in {SMALL_ESTIMATORS!r}:
+    for result in check_estimator(estimator):
+        assert result["status"] == "passed", (estimator, result)
 """
 
 every_estimator = pytest.mark.parametrize("estimator", ESTIMATORS, ids=repr)
@@ -97,7 +111,8 @@ def test_tags_excuse_nothing(estimator):
     assert not tags._skip_test
 
 
-def test_tags_promise_sparse_rows_and_both_float_dtypes():
-    tags = get_tags(RBMTransformer())
+@pytest.mark.parametrize("estimator", [RBMTransformer(), DBMTransformer()], ids=repr)
+def test_tags_promise_sparse_rows_and_both_float_dtypes(estimator):
+    tags = get_tags(estimator)
     assert tags.input_tags.sparse
     assert set(tags.transformer_tags.preserves_dtype) == {"float32", "float64"}
