@@ -84,12 +84,13 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         A row has settled when no mean changes by more than this in one sweep.
     damping : float, default=0.0
         Share of the old means that every sweep keeps.
-    n_gibbs_steps : int or sequence of int, default=5
+    n_gibbs_steps : int or sequence of int, default=1
         Block Gibbs steps of the persistent chains per update: all odd layers, then
         all even ones. A sequence gives one value per epoch; its last value holds.
+        Large machines want 5 and a small learning rate.
     n_chains : int, default=100
         Number of persistent chains.
-    learning_rate : float or sequence of float, default=0.02
+    learning_rate : float or sequence of float, default=0.1
         Step size of joint training on the gradient of the mean bound per row; one
         value per epoch. It should fall towards zero in the end.
     momentum : float or sequence of float, default=0.0
@@ -106,7 +107,7 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         each unit of distance from the target (Hinton 2010, section 11).
     batch_size : int, default=100
         Rows per update of joint training.
-    n_iter : int, default=10
+    n_iter : int, default=20
         Epochs of joint training; under `warm_start`, their total number. Epochs of
         pre-training are the template's.
     draw_visible : bool, default=False
@@ -211,16 +212,16 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         n_mean_field_steps=10,
         mean_field_tol=1e-3,
         damping=0.0,
-        n_gibbs_steps=5,
+        n_gibbs_steps=1,
         n_chains=100,
-        learning_rate=0.02,
+        learning_rate=0.1,
         momentum=0.0,
         weight_decay=0.0,
         centering=True,
         sparsity_target=None,
         sparsity_cost=0.1,
         batch_size=100,
-        n_iter=10,
+        n_iter=20,
         draw_visible=False,
         layer=-1,
         warm_start=False,
