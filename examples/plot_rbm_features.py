@@ -26,7 +26,7 @@ from sklearn.preprocessing import MinMaxScaler
 
 from sklearn_dbn import RBMTransformer
 
-PICTURE = Path(__file__).resolve().parents[1] / "doc" / "images" / "digits.png"
+PICTURE = Path(__file__).resolve().parents[1] / "doc" / "images" / "rbm_features.png"
 
 # %%
 # Change the import, keep the pipeline
