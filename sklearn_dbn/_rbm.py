@@ -44,9 +44,17 @@ from sklearn_dbn.boltzmann.updates import Offsets
 COUNT = Interval(Integral, 1, None, closed="left")
 POSITIVE = Interval(Real, 0, None, closed="neither")
 FRACTION = Interval(Real, 0, 1, closed="left")
+ROWS_TIMES_BATCH = 24_000
+MOST_STEPS = 10
 PREVIEW_ROWS = 100
 MODEL_MEAN_TEMPERATURES = 500
 MODEL_MEAN_RUNS = 100
+
+
+def _automatic_momentum(n_rows, batch_size):
+    """Strong at first where rows are many, none at last; see `momentum`."""
+    first = 1 - 1 / min(max(n_rows * batch_size / ROWS_TIMES_BATCH, 1), MOST_STEPS)
+    return [first] * 5 + [0.6 * first] * 3 + [0.0]
 
 
 class RBMTransformer(LogPartitionMixin, BoltzmannEstimator):
@@ -82,17 +90,22 @@ class RBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         Rungs of the ladder of parallel tempering, inverse temperatures evenly
         spaced from 1 to 0. Used by ``algorithm="pt"`` only.
     learning_rate : float or sequence of float, default=0.1
-        Step size on the gradient of the mean log-likelihood per row. A sequence
+        Step size on the gradient of the mean log-likelihood per row, whatever the
+        size of the batch; momentum m makes it 1 / (1 - m) times as large. A sequence
         gives one value per epoch; its last value holds thereafter. Gaussian
         columns want smaller values.
-    momentum : float or sequence of float, default=0.0
-        Share of the last step that is taken again (heavy ball).
+    momentum : "auto", float or sequence of float, default="auto"
+        Share of the last step that is taken again (heavy ball). A sequence gives
+        one value per epoch; its last value holds thereafter. ``"auto"`` is m for
+        five epochs, 0.6 m for three and 0 from then on, where persistent chains
+        settle; 1 / (1 - m), the number of steps that add up, is
+        ``n_samples * batch_size / 24000``, but at least 1 and at most 10.
     weight_decay : float, default=0.0002
         Coefficient of the penalty ``weight_decay / 2 * |W|²``; biases are free.
     centering : bool, default=True
         Follow the centred gradient (Melchior, Fischer & Wiskott 2016), which
         does not change when zeros and ones swap roles.
-    weight_scale : float, default=1.25
+    weight_scale : float, default=1.6
         Spread (standard deviation over the data) of the fields of the hidden
         units at the start, which sets the size of the initial weights. Larger
         values learn sooner; about 0.01 is the customary timid start.
@@ -179,7 +192,7 @@ class RBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         "n_chains": [COUNT, None],
         "n_temperatures": [Interval(Integral, 2, None, closed="left")],
         "learning_rate": [POSITIVE, "array-like"],
-        "momentum": [FRACTION, "array-like"],
+        "momentum": [FRACTION, "array-like", StrOptions({"auto"})],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "centering": ["boolean"],
         "weight_scale": [Interval(Real, 0, None, closed="left")],
@@ -201,10 +214,10 @@ class RBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         n_chains=None,
         n_temperatures=10,
         learning_rate=0.1,
-        momentum=0.0,
+        momentum="auto",
         weight_decay=2e-4,
         centering=True,
-        weight_scale=1.25,
+        weight_scale=1.6,
         batch_size=40,
         n_iter=10,
         draw_visible=False,
@@ -336,7 +349,7 @@ class RBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
         shown = {"estimator": self, "X": X, "y": y, "metadata": metadata}
         context.call_on_fit_task_begin(**shown)
-        settings = self._settings(state.rbm, self.data_mean_)
+        settings = self._settings(state.rbm, self.data_mean_, len(rows))
         run_epochs(
             self,
             context,
@@ -376,7 +389,7 @@ class RBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         X = self._validate_rows(X, reset=not resume)
         rows, state, seed = self._prepare(X, sample_weight, resume)
         self._publish(state, seed)
-        settings = self._settings(state.rbm, self.data_mean_)
+        settings = self._settings(state.rbm, self.data_mean_, len(rows))
         steps = training.epochs(state, rows, settings)
         self._publish(next_epoch(self, "layer 1", steps), seed)
         return self
@@ -396,16 +409,19 @@ class RBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         rbm = training.initial_rbm(
             statistics, self.n_components, units, rng, self.weight_scale
         )
-        settings = self._settings(rbm, statistics.mean)
+        settings = self._settings(rbm, statistics.mean, len(rows))
         state = training.start(rbm, statistics.mean, settings, rng)
         return rows, state, seed
 
-    def _settings(self, rbm, data_mean):
+    def _settings(self, rbm, data_mean, n_rows=0):
+        momentum = self.momentum
+        if isinstance(momentum, str):
+            momentum = _automatic_momentum(n_rows, self.batch_size)
         return training.Settings(
             sampler=self._sampler(rbm, data_mean),
             learning_rate=schedule("learning_rate", self.learning_rate, POSITIVE),
             n_gibbs_steps=schedule("n_gibbs_steps", self.n_gibbs_steps, COUNT),
-            momentum=schedule("momentum", self.momentum, FRACTION),
+            momentum=schedule("momentum", momentum, FRACTION),
             weight_decay=float(self.weight_decay),
             centering=self.centering,
             batch_size=self.batch_size,
