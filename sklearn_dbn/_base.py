@@ -122,7 +122,8 @@ def schedule(name, value, interval):
 def hidden_sizes(sizes):
     """`hidden_layer_sizes` as a list of integers, or a ValueError."""
     found = np.atleast_1d(np.asarray(sizes))
-    if found.ndim != 1 or found.dtype.kind not in "iu" or (found < 1).any():
+    is_list = found.ndim == 1 and found.size and found.dtype.kind in "iu"
+    if not is_list or (found < 1).any():
         raise ValueError(
             f"hidden_layer_sizes must be one or more integers >= 1; found {sizes!r}."
         )
@@ -133,6 +134,13 @@ def templates_of(rbm, default, n_layers):
     """The template of every layer: one for all, or a list with one for each."""
     if not isinstance(rbm, list | tuple):
         return [default if rbm is None else rbm] * n_layers
+    for i, template in enumerate(rbm):
+        # Of the estimators only RBMTransformer describes its visible units.
+        is_rbm = isinstance(template, BoltzmannEstimator)
+        if not is_rbm or not hasattr(template, "visible"):
+            raise ValueError(
+                f"rbm must hold RBMTransformer templates; rbm[{i}] is {template!r}."
+            )
     if len(rbm) != n_layers:
         raise ValueError(
             f"rbm holds {len(rbm)} templates, but hidden_layer_sizes names {n_layers} "

@@ -292,7 +292,7 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         machine = _checked_machine(weights, intercepts)
         estimator = cls(tuple(machine.sizes[1:]), **params)
         estimator._validate_params()
-        visible = estimator._templates(machine.n_layers)[0].visible
+        visible = estimator._checked_templates(machine.n_layers)[0].visible
         machine = replace(machine, visible=make_units(visible, machine.sizes[0]))
         rng = make_generator(estimator.random_state)
         seed = int(rng.integers(2**31))
@@ -390,11 +390,18 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         dtype = self.weights_[0].dtype if resume else row_dtype(X)
         rows = rows_for_batches(X, dtype, weights, self.batch_size)
         statistics = rows.statistics()
+        self._settings()
+        sizes = hidden_sizes(self.hidden_layer_sizes)
         if not resume:
-            sizes = hidden_sizes(self.hidden_layer_sizes)
-            visible = self._templates(len(sizes))[0].visible
+            visible = self._checked_templates(len(sizes))[0].visible
             units = make_units(visible, X.shape[1])
             self._begin(rows, statistics, units, sizes)
+        elif sizes != self._machine().sizes[1:]:
+            raise ValueError(
+                f"hidden_layer_sizes={self.hidden_layer_sizes!r}, but training goes on "
+                f"from a fitted DBM of {self._machine().sizes[1:]} hidden units. Set "
+                "hidden_layer_sizes back, or fit anew with warm_start=False."
+            )
         warn_of_range(self, self._machine().visible, statistics)
         return X, weights
 
@@ -408,6 +415,7 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
             rbm = training.initial_rbm(
                 statistics, sizes[i], units, rng, template.weight_scale
             )
+            template._settings(rbm, statistics.mean)
             layers.append(dbm.doubled(rbm, i, len(sizes), self.prior_share))
             sample = layers[-1].hidden_mean(sample)
             statistics, units = Rows(sample, rows.dtype).statistics(), Bernoulli()
@@ -426,6 +434,12 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
 
     def _templates(self, n_layers):
         return templates_of(self.rbm, RBMTransformer(**TEMPLATE), n_layers)
+
+    def _checked_templates(self, n_layers):
+        templates = self._templates(n_layers)
+        for template in templates:
+            template._validate_params()
+        return templates
 
     def _unfinished_layers(self):
         """Numbers of the layers to pre-train: none below one that has begun."""
@@ -877,12 +891,12 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         X_wide : ndarray of shape (n_samples, n_features + n_second)
             ``[v, q(h2)]``; only the rows where there is one hidden layer.
         """
+        check_is_fitted(self)
         second = [2] if len(self.weights_) > 1 else []
 
         def wide(machine, rows, means, out):
             np.concatenate([rows, *(means[i - 1] for i in second)], axis=1, out=out)
 
-        check_is_fitted(self)
         n_columns = self.n_features_in_ + sum(self.weights_[1].shape[1] for _ in second)
         return self._map(X, wide, n_columns)
 
@@ -931,8 +945,8 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         dbn : DBNClassifier
             With ``warm_start=True``, ready to `fit`.
         """
-        classes, dtype = np.unique(classes), self.weights_[0].dtype
         weights, biases = self._upward()
+        classes, dtype = np.unique(classes), weights[0].dtype
         visible = self._templates(len(weights))[0].visible
         blocks = [*pairs_of(visible, self.n_features_in_)]
         blocks += [("bernoulli", len(bias)) for bias in self.intercepts_[2:3]]

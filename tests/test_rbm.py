@@ -2,16 +2,11 @@
 
 import inspect
 import itertools
-import pickle
-import tracemalloc
 import warnings
-from io import BytesIO
 
-import joblib
 import numpy as np
 import pandas as pd
 import pytest
-import skops.io
 from scipy import sparse, stats
 from scipy.special import expit, logsumexp, softmax
 from sklearn.base import clone
@@ -27,6 +22,20 @@ from sklearn.utils import check_random_state
 from sklearn_dbn import RBMTransformer
 from sklearn_dbn.boltzmann import likelihood, training
 from sklearn_dbn.datasets import make_bars_and_stripes
+from tests.boltzmann import assert_rounding
+from tests.fits import (
+    ROUND_TRIPS,
+    assert_same_fit,
+    assert_same_fit_to_rounding,
+    by_pickle,
+    fitted,
+    float_arrays,
+    is_plain,
+    memory_map,
+    peak_of,
+    same_fit,
+    with_gaps,
+)
 
 MIXED = [("gaussian", 2), ("softmax", 3), ("bernoulli", 2)]
 # A p-value that a right sampler goes below once in a thousand seeds.
@@ -68,12 +77,6 @@ def mixed_rows(n_rows=60):
     return np.hstack([rng.standard_normal((n_rows, 2)), one_hot, binary])
 
 
-def with_gaps(X):
-    """A copy of X in which a third of the entries are NaN."""
-    missing = np.random.default_rng(1).random(X.shape) < 1 / 3
-    return np.where(missing, np.nan, X).astype(X.dtype), missing
-
-
 def known(n_hidden, n_visible, scale=1.0, dtype=np.float64, **params):
     """A machine with drawn parameters and a known base rate."""
     rng = np.random.default_rng(0)
@@ -102,61 +105,6 @@ def p_value(rows, probabilities):
     numbers = rows.astype(int) @ 2 ** np.arange(rows.shape[1])[::-1]
     counts = np.bincount(numbers, minlength=len(probabilities))
     return stats.chisquare(counts, len(rows) * probabilities).pvalue
-
-
-def assert_rounding(found, expected, n_roundings=100):
-    """Equal up to so many roundings of the largest number, or of 1."""
-    found = np.asarray(found)
-    size = max(1.0, float(np.abs(expected).max()))
-    error = n_roundings * np.finfo(found.dtype).eps * size
-    np.testing.assert_allclose(found, expected, rtol=0, atol=error)
-
-
-def fitted(rbm):
-    """The fitted attributes as a flat dictionary, nested ones by dotted names."""
-    public = {name: value for name, value in vars(rbm).items() if name[-1] == "_"}
-    return dict(leaves(public, type(rbm).__name__))
-
-
-def leaves(value, name):
-    if not isinstance(value, dict):
-        yield name, value
-        return
-    for key, item in value.items():
-        yield from leaves(item, f"{name}.{key}")
-
-
-def float_arrays(rbm):
-    arrays = {k: v for k, v in fitted(rbm).items() if isinstance(v, np.ndarray)}
-    return {k: v for k, v in arrays.items() if v.dtype.kind == "f"}
-
-
-def assert_same_fit(one, other):
-    """All fitted attributes are the same, bit for bit."""
-    one, other = fitted(one), fitted(other)
-    assert one.keys() == other.keys()
-    for name, value in one.items():
-        assert getattr(value, "dtype", None) == getattr(other[name], "dtype", None)
-        np.testing.assert_array_equal(value, other[name], err_msg=name)
-
-
-def same_fit(one, other):
-    try:
-        assert_same_fit(one, other)
-    except AssertionError:
-        return False
-    return True
-
-
-def assert_same_fit_to_rounding(one, other):
-    """All fitted arrays agree to rounding, and the generators stand alike."""
-    one, other = fitted(one), fitted(other)
-    assert one.keys() == other.keys()
-    for name, value in one.items():
-        if isinstance(value, np.ndarray) and value.size:
-            assert_rounding(value, other[name])
-        elif not isinstance(value, np.ndarray):
-            assert value == other[name], name
 
 
 OUTPUTS = {
@@ -303,13 +251,6 @@ def test_outputs_take_read_only_rows(output):
     output(rbm, X)
 
 
-def memory_map(path, X):
-    """X in a file, mapped for reading."""
-    shape, dtype = X.shape, X.dtype
-    np.memmap(path, dtype, "w+", shape=shape)[...] = X
-    return np.memmap(path, dtype, "r", shape=shape)
-
-
 @pytest.mark.parametrize("kind", [np.float32, np.float64, np.uint8])
 def test_a_memory_map_gives_what_its_array_gives(tmp_path, kind):
     X = binary_rows(dtype=kind)
@@ -317,15 +258,6 @@ def test_a_memory_map_gives_what_its_array_gives(tmp_path, kind):
     one, other = small().fit(mapped), small().fit(X)
     assert_same_fit(one, other)
     np.testing.assert_array_equal(one.transform(mapped), other.transform(X))
-
-
-def peak_of(function, *args):
-    """Most bytes that numpy and Python held at a time during a call."""
-    tracemalloc.start()
-    function(*args)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    return peak
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.uint8])
@@ -495,26 +427,6 @@ def test_what_is_deterministic_draws_no_random_numbers(global_generator, name):
 # --- going on: warm start, partial_fit, pickles -------------------------------
 
 
-def by_pickle(rbm):
-    return pickle.loads(pickle.dumps(rbm))
-
-
-def by_joblib(rbm):
-    file = BytesIO()
-    joblib.dump(rbm, file)
-    file.seek(0)
-    return joblib.load(file)
-
-
-def by_skops(rbm):
-    """Through skops, which has to trust nothing but the class."""
-    data = skops.io.dumps(rbm)
-    trusted = skops.io.get_untrusted_types(data=data)
-    assert trusted == ["sklearn_dbn._rbm.RBMTransformer"]
-    return skops.io.loads(data, trusted=trusted)
-
-
-ROUND_TRIPS = {"pickle": by_pickle, "joblib": by_joblib, "skops": by_skops}
 every_round_trip = pytest.mark.parametrize(
     "round_trip", ROUND_TRIPS.values(), ids=ROUND_TRIPS
 )
@@ -635,15 +547,6 @@ def test_fitted_attributes_are_the_users_own():
     copy = kept.copy()
     rbm.set_params(n_iter=6).fit(X)
     np.testing.assert_array_equal(kept, copy)
-
-
-PLAIN = (np.ndarray, int, float, str, type(None))
-
-
-def is_plain(value):
-    if isinstance(value, list):
-        return all(is_plain(item) for item in value)
-    return isinstance(value, PLAIN)
 
 
 @every_algorithm
