@@ -6,11 +6,14 @@ import math
 import numpy as np
 import pytest
 
+from sklearn_dbn.boltzmann import rbm as shallow
 from sklearn_dbn.boltzmann.dbm import (
     DBM,
     Doubled,
     MeanField,
     bottom_up,
+    clamped_gibbs,
+    clamped_mean_field,
     compose,
     doubled,
     draw,
@@ -21,12 +24,14 @@ from sklearn_dbn.boltzmann.dbm import (
     starting_chains,
     sweep,
     tempered,
+    visible_means,
 )
 from sklearn_dbn.boltzmann.rbm import RBM
 from sklearn_dbn.boltzmann.units import Bernoulli, Softmax
 from tests import reference
 from tests.boltzmann import (
     DEEP_DISCRETE,
+    DEEP_LAYERS,
     DEPTHS,
     LAYERS,
     assert_rounding,
@@ -565,3 +570,187 @@ def test_two_layers_share_the_prior_in_the_middle():
     expected = np.sqrt(prior * upper)
     order = reference.cells(deep.states[1], reference.table(below).h)
     assert_rounding(deep.p.sum(axis=(0, 2)), (expected / expected.sum())[order])
+
+
+# --- filling in and going down ------------------------------------------------
+
+
+def rows_with_holes(blocks, dtype=np.float64):
+    """Visible rows, about half of their entries missing."""
+    v = visible_rows(blocks).astype(dtype)
+    v[np.random.default_rng(0).random(v.shape) < 0.5] = np.nan
+    return v
+
+
+def visible_p(blocks, hidden):
+    """Probabilities of the visible states."""
+    return random_deep_table(blocks, hidden).p.sum(axis=(*range(1, len(hidden) + 1),))
+
+
+def mean_of(blocks, hidden):
+    """Mean of the visible units: where missing entries begin."""
+    return visible_p(blocks, hidden) @ random_deep_table(blocks, hidden).states[0]
+
+
+def seeded_clamped_gibbs(dbm, rows, start, n_steps):
+    return clamped_gibbs(dbm, rows, start, n_steps, np.random.default_rng(0))
+
+
+FILLERS = pytest.mark.parametrize("fill", [clamped_mean_field, seeded_clamped_gibbs])
+
+
+@every_deep_layer
+@every_depth
+@every_dtype
+@FILLERS
+def test_clamping_keeps_observed_entries(blocks, hidden, dtype, fill):
+    dbm = engine_dbm(random_deep(blocks, hidden), dtype)
+    rows, start = rows_with_holes(blocks, dtype), mean_of(blocks, hidden).astype(dtype)
+    before, observed = rows.copy(), ~np.isnan(rows)
+    filled = fill(dbm, rows, start, 3)
+    np.testing.assert_array_equal(filled[observed], rows[observed])
+    assert filled.dtype == dtype and np.isfinite(filled).all()
+    np.testing.assert_array_equal(rows, before)
+    complete = visible_rows(blocks).astype(dtype)
+    np.testing.assert_array_equal(fill(dbm, complete, start, 3), complete)
+
+
+@every_deep_layer
+def test_filling_in_by_one_hidden_layer_is_the_rbms(blocks):
+    hidden = DEPTHS[1]
+    dbm = engine_dbm(random_deep(blocks, hidden))
+    rbm = RBM(*dbm.weights, *dbm.biases, dbm.visible)
+    rows, start = rows_with_holes(blocks), mean_of(blocks, hidden)
+    found = clamped_mean_field(dbm, rows, start, 4)
+    assert_rounding(found, shallow.clamped_mean_field(rbm, rows, start, 4))
+
+
+@every_deep_layer
+@every_depth
+@pytest.mark.parametrize("n_steps", [1, 2, 5])
+def test_clamped_mean_field_takes_odd_and_even_layers_in_turn(blocks, hidden, n_steps):
+    machine = random_deep(blocks, hidden)
+    dbm, start = engine_dbm(machine), mean_of(blocks, hidden)
+    rows = rows_with_holes(blocks)
+    missing, v = shallow.clamped_start(dbm.visible, rows, start)
+    expected = []
+    for row, gaps in zip(v, missing, strict=True):
+        means = guess_by_hand(machine, row)
+        for _ in range(n_steps):
+            for layer in [*dbm.odd, *dbm.even]:
+                state = [mean[None] for mean in means]
+                means[layer] = dbm.units(layer).mean(dbm.field(state, layer))[0]
+                means[0] = dbm.visible.complete(means[0], row, gaps)
+        expected.append(means[0])
+    assert_rounding(clamped_mean_field(dbm, rows, start, n_steps), np.array(expected))
+
+
+@every_deep_layer
+@every_depth
+def test_clamped_mean_field_ends_at_a_fixed_point(blocks, hidden):
+    dbm = engine_dbm(random_deep(blocks, hidden, scale=0.4))
+    rows = rows_with_holes(blocks)
+    filled = clamped_mean_field(dbm, rows, mean_of(blocks, hidden), 500)
+    means = posterior(dbm, bottom_up(dbm, filled), MeanField(5000, 1e-15))
+    again = dbm.visible.mean(dbm.field([None, *means], 0))
+    again = dbm.visible.complete(again, filled, np.isnan(rows))
+    assert_rounding(again, filled)
+
+
+HOLES = {
+    "bernoulli": [1, np.nan, np.nan, 0],
+    "softmax": [np.nan, 0, np.nan, np.nan],
+    "joint": [np.nan, 1, np.nan, np.nan, 0],
+    "gaussian": [np.nan],
+    "mixed": [np.nan, np.nan, np.nan],
+}
+
+
+@pytest.mark.parametrize("name", DEEP_LAYERS)
+@every_depth
+def test_clamped_gibbs_mean_is_the_conditional_expectation(name, hidden):
+    n_chains, n_steps, blocks = 2000, 60, DEEP_LAYERS[name]
+    observed, table = np.array(HOLES[name], float), random_deep_table(blocks, hidden)
+    fits = np.all(np.isnan(observed) | (table.states[0] == observed), axis=1)
+    p = visible_p(blocks, hidden) * fits
+    expected = p @ table.states[0] / p.sum()
+    filled = seeded_clamped_gibbs(
+        engine_dbm(random_deep(blocks, hidden)),
+        np.tile(observed, (n_chains, 1)),
+        mean_of(blocks, hidden),
+        n_steps,
+    )
+    standard_error = filled.std(axis=0, ddof=1) / np.sqrt(n_chains)
+    error = np.abs(filled.mean(axis=0) - expected)
+    assert np.all(error <= 4.5 * standard_error + 1e-9)
+
+
+class Scripted(DBM):
+    """A machine whose visible means are 1/100, 2/100, ... by step."""
+
+    step = 0
+
+    def field(self, state, layer, out=None):
+        if layer:
+            return super().field(state, layer, out)
+        self.step += 1
+        mean = np.full((len(state[1]), self.sizes[0]), self.step / 100)
+        return np.log(mean / (1 - mean))
+
+
+@pytest.mark.parametrize(("n_steps", "kept"), [(1, [1]), (4, [3, 4]), (5, [3, 4, 5])])
+def test_clamped_gibbs_averages_the_second_half(n_steps, kept):
+    machine = random_deep(LAYERS["bernoulli"], DEPTHS[3])
+    dbm = Scripted(machine.weights, machine.biases)
+    filled = seeded_clamped_gibbs(dbm, np.full((2, 4), np.nan), np.zeros(4), n_steps)
+    assert_rounding(filled, np.full((2, 4), np.mean(kept) / 100))
+
+
+@every_deep_layer
+@every_depth
+@every_dtype
+@pytest.mark.parametrize("n_steps", [0, 3])
+def test_visible_means_given_the_first_layer_are_exact(blocks, hidden, dtype, n_steps):
+    machine, table = random_deep(blocks, hidden), random_deep_table(blocks, hidden)
+    others = tuple(range(2, len(hidden) + 1))
+    p = table.p.sum(axis=others).T
+    expected = (p @ table.states[0]) / p.sum(axis=1, keepdims=True)
+    rows = table.states[1].astype(dtype)
+    found = visible_means(engine_dbm(machine, dtype), rows, 1, n_steps)
+    assert found.dtype == dtype
+    assert_rounding(found, expected)
+
+
+@every_deep_layer
+@every_dtype
+@pytest.mark.parametrize("layer", [2, 3, 4])
+def test_visible_means_given_a_higher_layer_are_a_fixed_point(blocks, dtype, layer):
+    """Of the machine below: mean field of the layers between, its top clamped."""
+    machine = random_deep(blocks, DEPTHS[4], scale=0.5)
+    dbm = engine_dbm(machine, dtype)
+    clamped = np.random.default_rng(0).random((6, 2)).astype(dtype)
+    before = clamped.copy()
+    found = visible_means(dbm, clamped, layer, 300)
+    np.testing.assert_array_equal(clamped, before)
+    assert found.dtype == dtype
+    state = [found, *(np.full((6, 2), 0.5, dtype) for _ in range(layer - 1)), clamped]
+    state += [None] * (4 - layer)
+    for _ in range(300):
+        for below in range(1, layer):
+            state[below] = dbm.units(below).mean(dbm.field(state, below))
+    assert_rounding(found, dbm.visible.mean(dbm.field(state, 0)))
+
+
+@every_deep_layer
+@pytest.mark.parametrize("layer", [2, 3])
+def test_visible_means_without_steps_are_a_pass_down(blocks, layer):
+    """Layers that miss the input of one below take that from above twice."""
+    machine = random_deep(blocks, DEPTHS[3])
+    dbm = engine_dbm(machine)
+    rows = np.random.default_rng(0).random((6, DEPTHS[3][layer - 1]))
+    mean = rows
+    for below in reversed(range(1, layer)):
+        field = 2 * mean @ machine.weights[below].T + machine.biases[below]
+        mean = sigmoid(field)
+    expected = visible_means(dbm, mean, 1, 0)
+    np.testing.assert_array_equal(visible_means(dbm, rows, layer, 0), expected)
