@@ -37,9 +37,9 @@ class DBNClassifier(ClassifierMixin, DeepBeliefNetwork):
         probabilities that the layer below gives. None is
         ``RBMTransformer(algorithm="cd", batch_size=20, momentum=0.5,
         draw_visible=True)`` with learning rates that fall to a twentieth: 100
-        epochs from 0.3 and ``weight_scale=3`` for the first layer, 10 epochs from
-        0.2 and ``weight_scale=1`` for the last, 30 epochs from 0.1 and
-        ``weight_scale=1`` for those between. With a template given, a grid
+        epochs from 0.3 and ``weight_scale=3`` for the first layer, 30 epochs and
+        ``weight_scale=1`` for the others, from 0.2 for the last and from 0.1 for
+        those between. With a template given, a grid
         search may say ``rbm__learning_rate``.
     fine_tuning : {"up-down", "discriminative", "hybrid"} or None, \
 default="up-down"
@@ -587,9 +587,9 @@ class DBNTransformer(DeepBeliefNetwork):
         probabilities that the layer below gives. None is
         ``RBMTransformer(algorithm="cd", batch_size=20, momentum=0.5,
         draw_visible=True)`` with learning rates that fall to a twentieth: 100
-        epochs from 0.3 and ``weight_scale=3`` for the first layer, 10 epochs from
-        0.2 and ``weight_scale=1`` for the last, 30 epochs from 0.1 and
-        ``weight_scale=1`` for those between.
+        epochs from 0.3 and ``weight_scale=3`` for the first layer, 30 epochs and
+        ``weight_scale=1`` for the others, from 0.2 for the last and from 0.1 for
+        those between.
     fine_tuning : {"up-down"} or None, default="up-down"
         ``"up-down"`` is contrastive wake-sleep; None leaves the network as
         pre-trained.

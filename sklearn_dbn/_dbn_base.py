@@ -31,7 +31,7 @@ from sklearn_dbn.boltzmann.updates import Offsets
 # Epochs, first learning rate and weight scale of the layers unless templates say so.
 # Decided first hidden units make classes separable; decided ones above it, or a first
 # layer not trained to the end, make what the network imagines unlike the data.
-FIRST, BETWEEN, TOP = (100, 0.3, 3.0), (30, 0.1, 1.0), (10, 0.2, 1.0)
+FIRST, BETWEEN, TOP = (100, 0.3, 3.0), (30, 0.1, 1.0), (30, 0.2, 1.0)
 PREVIEW_ROWS = 100
 SKETCH_ROWS = 1000
 

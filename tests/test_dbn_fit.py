@@ -244,7 +244,10 @@ def test_every_layer_has_a_task_and_every_epoch_under_it(estimator, digits):
 
 def test_a_scoring_monitor_sees_accuracy_grow(digits):
     monitor = ScoringMonitor(scoring="accuracy")
-    params = {"rbm": None, "n_iter": 2, "hidden_layer_sizes": (30, 40)}
+    rbm = RBMTransformer(
+        algorithm="cd", batch_size=10, weight_scale=3, draw_visible=True
+    )
+    params = {"rbm": rbm, "n_iter": 2, "hidden_layer_sizes": (30, 40)}
     dbn = clone(ESTIMATORS["DBNClassifier"]).set_params(**params)
     dbn.set_callbacks(monitor).fit(*digits)
     log = [row for row in monitor.get_logs().data if row["task_name"] == "epoch"]
