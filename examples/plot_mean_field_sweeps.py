@@ -18,7 +18,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
 
-from sklearn_dbn import DBMTransformer, RBMTransformer
+from sklearn_dbn import DBMTransformer
 
 PICTURE = Path(__file__).resolve().parents[1] / "doc" / "images" / "mean_field.png"
 SWEEPS = np.array([1, 2, 3, 4, 6, 8, 12, 16, 24, 32])
@@ -28,10 +28,7 @@ SWEEPS = np.array([1, 2, 3, 4, 6, 8, 12, 16, 24, 32])
 # --------
 X, _ = load_digits(return_X_y=True)
 X = (X >= 8).astype(np.float32)
-template = RBMTransformer(algorithm="cd", batch_size=20, n_iter=30)
-dbm = DBMTransformer(
-    (200, 300), rbm=template, n_iter=60, mean_field_tol=0.0, random_state=0
-).fit(X)
+dbm = DBMTransformer((200, 300), mean_field_tol=0.0, random_state=0).fit(X)
 
 # %%
 # Sweep by sweep
