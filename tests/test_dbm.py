@@ -236,6 +236,17 @@ def test_an_interrupted_fit_goes_on_with_partial_fit(interrupt, after):
     assert_same_fit(dbm.partial_fit(X), small(n_iter=done + 1).fit(X))
 
 
+@every_algorithm
+@pytest.mark.parametrize("before", ["cd", "pcd", "pt"])
+def test_an_interrupted_fit_takes_other_chains(interrupt, before, algorithm):
+    X = grey_rows()
+    dbm = small(warm_start=True, rbm=template(algorithm=before, n_chains=5))
+    interrupt(dbm.fit, UPDATES + 1, X)
+    dbm.set_params(rbm=template(algorithm=algorithm, n_chains=9)).fit(X)
+    assert dbm.n_iter_ == 3
+    assert np.isfinite(dbm.score(X))
+
+
 @every_place
 def test_an_interrupted_fit_leaves_a_usable_estimator(interrupt, after):
     X, dbm = binary_rows(), small()
