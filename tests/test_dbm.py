@@ -368,6 +368,7 @@ SAME = {
 def test_one_hidden_layer_equals_an_rbm_bit_for_bit(dtype, params, visible):
     X, weights = grey_rows(dtype), np.linspace(0, 2, 60)
     plain = {"learning_rate": 0.05, "weight_decay": 0.0, "batch_size": 16}
+    plain |= {"n_gibbs_steps": 1, "momentum": 0.0}
     params = plain | {"n_iter": 4, "n_chains": 7, "random_state": 3} | params
     rbm = RBMTransformer(5, algorithm="pcd", visible=visible, weight_scale=0.7)
     dbm = DBMTransformer(5, rbm=clone(rbm), **params)
@@ -1187,7 +1188,7 @@ def test_features_of_digits_are_worth_having(digits):
 @pytest.mark.parametrize("target", [0.1, 0.9])
 def test_a_sparsity_target_draws_activities_near(target):
     X = binary_rows(100)
-    params = {"hidden_layer_sizes": (6, 5), "n_iter": 20}
+    params = {"hidden_layer_sizes": (6, 5), "n_iter": 20, "learning_rate": 0.1}
     plain, drawn = (
         small(sparsity_target=aim, sparsity_cost=1.0, **params).fit(X)
         for aim in (None, target)
