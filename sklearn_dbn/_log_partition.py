@@ -16,7 +16,7 @@ from sklearn_dbn.boltzmann.likelihood import summarise
 METHODS = ("auto", "exact", "ais", "reverse-ais")
 RUNS_PER_PART = 50
 FEWEST_TEMPERATURES = 1_000
-MOST_TEMPERATURES = 64_000
+MOST_TEMPERATURES = 16_000
 REVERSE_BURN_IN = 1_000
 
 
@@ -145,7 +145,7 @@ class LogPartitionMixin:
             Independent annealing runs.
         n_temperatures : int or "auto", default="auto"
             Inverse temperatures from 0 to 1. ``"auto"`` begins with 1,000 and
-            doubles them, up to 64,000, until the standard error is at most `tol`.
+            doubles them, up to 16,000, until the standard error is at most `tol`.
         tol : float, default=0.1
             Standard error asked for, in nats.
         return_std : bool, default=False
