@@ -15,7 +15,6 @@ from sklearn_dbn._dbn_base import PREVIEW_ROWS, DeepBeliefNetwork
 from sklearn_dbn._perceptron import started_classifier, started_regressor
 from sklearn_dbn.boltzmann import dbn
 from sklearn_dbn.boltzmann.discriminative import Discriminative, Sum
-from sklearn_dbn.boltzmann.updown import UpDown
 
 
 class DBNClassifier(ClassifierMixin, DeepBeliefNetwork):
@@ -55,6 +54,10 @@ default="up-down"
         value per epoch; its last value holds thereafter.
     n_gibbs_steps : int or sequence of int, default=1
         Gibbs steps of the top RBM in each up-down update; one value per epoch.
+    n_chains : int or None, default=None
+        Persistent chains of the top RBM in up-down (Tieleman 2008), which hunt down
+        what it believes far from the data: imagined rows get better. None starts
+        anew at the rows of each batch, as the original algorithm does.
     momentum : float or sequence of float, default=0.0
         Share of the last step of fine-tuning that is taken again.
     weight_decay : float, default=0.0
@@ -159,6 +162,7 @@ default="up-down"
         n_iter=10,
         learning_rate=0.1,
         n_gibbs_steps=1,
+        n_chains=None,
         momentum=0.0,
         weight_decay=0.0,
         recognition_rate=0.1,
@@ -179,6 +183,7 @@ default="up-down"
         self.n_iter = n_iter
         self.learning_rate = learning_rate
         self.n_gibbs_steps = n_gibbs_steps
+        self.n_chains = n_chains
         self.momentum = momentum
         self.weight_decay = weight_decay
         self.recognition_rate = recognition_rate
@@ -269,7 +274,7 @@ default="up-down"
 
     def _objective(self, net):
         """What fine-tuning climbs, as an objective of the engine."""
-        up_down = UpDown(self.n_gibbs_steps, self.recognition_rate)
+        up_down = self._up_down()
         if self.fine_tuning == "up-down":
             return up_down
         discriminative = Discriminative(self._dropout(len(net.recognition) + 1))
@@ -601,6 +606,9 @@ class DBNTransformer(DeepBeliefNetwork):
         value per epoch; its last value holds thereafter.
     n_gibbs_steps : int or sequence of int, default=1
         Gibbs steps of the top RBM in each update; one value per epoch.
+    n_chains : int or None, default=None
+        Persistent chains of the top RBM (Tieleman 2008), which hunt down what it
+        believes far from the data; None starts anew at the rows of each batch.
     momentum : float or sequence of float, default=0.0
         Share of the last step of fine-tuning that is taken again.
     weight_decay : float, default=0.0
@@ -682,6 +690,7 @@ class DBNTransformer(DeepBeliefNetwork):
         n_iter=10,
         learning_rate=0.1,
         n_gibbs_steps=1,
+        n_chains=None,
         momentum=0.0,
         weight_decay=0.0,
         recognition_rate=0.1,
@@ -697,6 +706,7 @@ class DBNTransformer(DeepBeliefNetwork):
         self.n_iter = n_iter
         self.learning_rate = learning_rate
         self.n_gibbs_steps = n_gibbs_steps
+        self.n_chains = n_chains
         self.momentum = momentum
         self.weight_decay = weight_decay
         self.recognition_rate = recognition_rate
@@ -707,7 +717,7 @@ class DBNTransformer(DeepBeliefNetwork):
         self.random_state = random_state
 
     def _objective(self, net):
-        return UpDown(self.n_gibbs_steps, self.recognition_rate)
+        return self._up_down()
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)

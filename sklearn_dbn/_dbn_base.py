@@ -26,7 +26,9 @@ from sklearn_dbn._base import (
 from sklearn_dbn._rbm import RBMTransformer
 from sklearn_dbn.boltzmann import dbn, training, tuning
 from sklearn_dbn.boltzmann.data import Rows, slices
+from sklearn_dbn.boltzmann.samplers import ContrastiveDivergence, Persistent
 from sklearn_dbn.boltzmann.updates import Offsets
+from sklearn_dbn.boltzmann.updown import UpDown
 
 # Epochs, first learning rate and weight scale of the layers unless templates say so.
 # Decided first hidden units make classes separable; decided ones above it, or a first
@@ -48,6 +50,7 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         "n_iter": [Interval(Integral, 0, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither"), "array-like"],
         "n_gibbs_steps": [Interval(Integral, 1, None, closed="left"), "array-like"],
+        "n_chains": [Interval(Integral, 1, None, closed="left"), None],
         "momentum": [Interval(Real, 0, 1, closed="left"), "array-like"],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "recognition_rate": [Interval(Real, 0, None, closed="left")],
@@ -271,6 +274,7 @@ class DeepBeliefNetwork(BoltzmannEstimator):
                 "velocity": state.velocity.copy(),
                 "hidden_offset": state.offsets.hidden.copy(),
                 "n_averaged": state.n_averaged,
+                "chains": None if state.chains is None else state.chains.copy(),
             },
         )
 
@@ -284,7 +288,16 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         state.velocity[...] = saved["velocity"]
         state.offsets = Offsets(mean.copy(), saved["hidden_offset"].copy())
         state.epoch, state.n_averaged = self.n_iter_, saved["n_averaged"]
+        if saved["chains"] is not None:
+            state.chains = saved["chains"].copy()
         return state
+
+    def _up_down(self):
+        """The generative objective."""
+        sampler = ContrastiveDivergence()
+        if self.n_chains is not None:
+            sampler = Persistent(self.n_chains)
+        return UpDown(self.n_gibbs_steps, self.recognition_rate, sampler)
 
     def _settings(self, net):
         return tuning.Settings(

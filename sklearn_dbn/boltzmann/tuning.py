@@ -42,7 +42,8 @@ class Settings:
 class State:
     """Everything that fine-tuning goes on from; every array is the state's own.
 
-    ``net`` is made of views of ``parameters``.
+    ``net`` is made of views of ``parameters``. ``chains`` are the top's persistent
+    chains, of hidden states, if there are any.
     """
 
     parameters: np.ndarray
@@ -53,6 +54,7 @@ class State:
     rng: np.random.Generator
     epoch: int = 0
     n_averaged: int = 0
+    chains: np.ndarray | None = None
 
     @property
     def averaged_net(self):

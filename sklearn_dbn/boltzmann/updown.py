@@ -2,8 +2,9 @@
 
 *Up*: states are drawn going up through the recognition weights, and each
 generative layer learns to reconstruct the layer below from the one above.
-*Top*: a few Gibbs steps of the associative memory, and contrastive divergence.
-*Down*: from the penultimate state at the end of that chain, states are drawn going
+*Top*: a few Gibbs steps of the associative memory, from the state that the way up
+led to (contrastive divergence) or where persistent chains had stopped.
+*Down*: from the penultimate state at the end of those steps, states are drawn going
 down through the generative weights, and each recognition layer learns to recover
 the cause from its effect. Both delta rules are exact gradients, of
 ``log p(lower | upper)`` and of ``log q(upper | lower)``.
@@ -37,6 +38,9 @@ def with_expected_labels(top):
 class UpDown:
     """The generative objective; ``n_gibbs_steps`` is a number or one per epoch.
 
+    ``sampler`` is that of the top RBM: contrastive divergence as in 2006, or
+    persistent chains (Tieleman 2008), which find what it believes far from data.
+
     ``recognition_rate`` is the rate of the recognition weights relative to the
     others. Before the model's fantasies look like data, what recognition learns
     from them hardly helps with data, so it may be wise to let it follow slowly.
@@ -44,6 +48,7 @@ class UpDown:
 
     n_gibbs_steps: object = 1
     recognition_rate: float = 1.0
+    sampler: object = ContrastiveDivergence()
 
     def step(self, state, v, labels, rate, out):
         """Write ``rate`` times the mean gradient over the rows into ``out``."""
@@ -54,8 +59,10 @@ class UpDown:
         ):
             delta(layer, above, below, rate, step)
         n_steps = int(updates.at(self.n_gibbs_steps, state.epoch))
-        dreamt = top_step(state, states[-1], labels, n_steps, rate, out.top)
-        sleep(net, dreamt, self.recognition_rate * rate, out.recognition, state.rng)
+        visible = with_labels(net, states[-1], labels)
+        dreamt = top_step(state, visible, self.sampler, n_steps, rate, out.top)
+        rate *= self.recognition_rate * len(v) / len(dreamt)
+        sleep(net, dreamt, rate, out.recognition, state.rng)
 
 
 def delta(layer, rows, targets, rate, step):
@@ -67,28 +74,39 @@ def delta(layer, rows, targets, rate, step):
     residual.sum(axis=0, out=step.bias)
 
 
-def top_step(state, penultimate, labels, n_steps, rate, step):
-    """CD-k in the associative memory; returns the penultimate state at its end."""
-    net, n_rows = state.net, len(penultimate)
-    top = with_expected_labels(net.top) if net.n_labels else net.top
-    v, h, scratch, signed = top_workspace(top, n_rows, rate)
-    v[n_rows:-2] = with_labels(net, penultimate, labels)
-    ContrastiveDivergence().step(
-        top, None, v[:-2], h[:-2], n_rows, scratch, state.rng, n_steps
+def top_step(state, visible, sampler, n_steps, rate, step):
+    """One step of the associative memory; returns penultimate states of its own.
+
+    ``rate`` is per row of ``visible``, the data's rows.
+    """
+    net, n_rows = state.net, len(visible)
+    n_model = sampler.n_rows(n_rows)
+    top = net.top
+    if net.n_labels and sampler.paired:
+        top = with_expected_labels(top)
+    v, h = (
+        np.empty((n_model + n_rows + 2, n), visible.dtype) for n in top.weights.shape
     )
+    scratch = [np.empty((n_model, n), visible.dtype) for n in top.weights.shape]
+    v[n_model:-2] = visible
+    chains = chains_of(state, sampler)
+    sampler.step(top, chains, v[:-2], h[:-2], n_model, scratch, state.rng, n_steps)
     share = np.full(n_rows, updates.OFFSET_RATE / n_rows, v.dtype)
-    updates.slide(state.offsets.hidden, share, h[n_rows:-2])
+    updates.slide(state.offsets.hidden, share, h[n_model:-2])
+    signed = np.full(n_model + n_rows, rate, v.dtype)
+    signed[:n_model] = -rate * n_rows / n_model
     updates.centred_gradient(v, h, signed, step.parameters, state.offsets)
-    return v[:n_rows, : net.n_penultimate]
+    return v[:n_model, : net.n_penultimate]
 
 
-def top_workspace(top, n_rows, rate):
-    """Stacks of model, data and two spare rows; scratch; signed coefficients."""
-    dtype, sizes = top.weights.dtype, (top.n_visible, top.n_hidden)
-    stacks = (np.empty((2 * n_rows + 2, size), dtype) for size in sizes)
-    scratch = [np.empty((n_rows, size), dtype) for size in sizes]
-    signed = np.repeat(np.array([-rate, rate], dtype), n_rows)
-    return *stacks, scratch, signed
+def chains_of(state, sampler):
+    """The sampler's own state, begun at the base rates where there is none."""
+    if sampler.paired:
+        return None
+    if state.chains is None or len(state.chains) != sampler.n_chains:
+        base = state.net.top.visible.field_of_mean(state.offsets.visible)
+        state.chains = sampler.init(state.net.top, base, state.rng)
+    return state.chains
 
 
 def sleep(net, dreamt, rate, steps, rng):
