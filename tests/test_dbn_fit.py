@@ -17,11 +17,10 @@ from sklearn_dbn import DBNClassifier, DBNTransformer, RBMTransformer
 
 N_EPOCHS = 3
 TEMPLATE = RBMTransformer(algorithm="pcd", batch_size=40, momentum=0.5, n_iter=N_EPOCHS)
+COMMON = {"rbm": TEMPLATE, "n_iter": N_EPOCHS, "momentum": 0.5, "random_state": 0}
 ESTIMATORS = {
-    kind.__name__: kind(
-        (9, 8, 7), rbm=TEMPLATE, n_iter=N_EPOCHS, momentum=0.5, random_state=0
-    )
-    for kind in (DBNClassifier, DBNTransformer)
+    "DBNClassifier": DBNClassifier((9, 8, 7), **COMMON),
+    "DBNTransformer": DBNTransformer((9, 8, 7), n_chains=5, **COMMON),
 }
 every_estimator = pytest.mark.parametrize(
     "estimator", ESTIMATORS.values(), ids=ESTIMATORS

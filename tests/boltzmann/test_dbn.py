@@ -11,6 +11,7 @@ from sklearn_dbn.boltzmann.data import Rows
 from sklearn_dbn.boltzmann.discriminative import Discriminative, Sum
 from sklearn_dbn.boltzmann.likelihood import exact_log_partition
 from sklearn_dbn.boltzmann.rbm import RBM
+from sklearn_dbn.boltzmann.samplers import Persistent
 from sklearn_dbn.boltzmann.units import Bernoulli
 from sklearn_dbn.boltzmann.updates import Offsets
 from sklearn_dbn.boltzmann.updown import UpDown, delta, sleep, with_expected_labels
@@ -336,6 +337,50 @@ def test_contrastive_divergence_of_the_top_vanishes_at_equilibrium():
     rows = binary_rows(3)[np.random.default_rng(0).choice(8, n_rows, p=p)]
     found = gradient_of(net, UpDown(), rows, None)
     assert np.abs(found).max() < 5 / np.sqrt(n_rows)
+
+
+def test_persistent_chains_of_the_top_vanish_at_equilibrium():
+    """Rows, labels and chains of exactly the model: its gradients are zero."""
+    sizes, n_rows, n_chains = (3, 2), 200_000, 100_000
+    net, rng = some_net(sizes, scale=0.5), np.random.default_rng(0)
+    p = enumerated(net, sizes)[0]
+
+    def drawn(n):
+        v, y = np.divmod(rng.choice(p.size, n, p=p.ravel()), N_LABELS)
+        return binary_rows(3)[v], np.eye(N_LABELS)[y]
+
+    state = state_of(net)
+    field = net.top.hidden_field(np.hstack(drawn(n_chains)))
+    state.chains = net.top.hidden.sample(field, rng)
+    before, step = state.chains.copy(), np.zeros_like(state.parameters)
+    objective = UpDown(n_gibbs_steps=2, sampler=Persistent(n_chains))
+    objective.step(state, *drawn(n_rows), 1.0, tuning.views(step, state.net))
+    assert np.abs(step).max() < 5 / np.sqrt(n_chains)
+    assert set(np.unique(state.chains)) == {0.0, 1.0}
+    assert not np.array_equal(state.chains, before)
+
+
+def test_persistent_chains_dream_as_strongly_as_rows_of_the_batch():
+    """The sleep pass is a mean over dreams, however many chains there are."""
+    net = some_net((4, 3, 2, 3))
+    v, labels = binary_rows(4, 6), np.eye(N_LABELS)[np.arange(6) % N_LABELS]
+    few, many = (
+        dbn.views(gradient_of(net, UpDown(sampler=Persistent(n)), v, labels), net)
+        for n in (20_000, 40_000)
+    )
+    for one, other in zip(few.recognition, many.recognition, strict=True):
+        np.testing.assert_allclose(one.weights, other.weights, atol=0.02)
+    assert np.abs(few.recognition[0].weights).max() > 0.1
+
+
+def test_another_number_of_chains_begins_anew():
+    state = state_of(some_net((4, 3, 2)))
+    out = np.zeros_like(state.parameters)
+    v, labels = binary_rows(4, 6), np.eye(N_LABELS)[np.arange(6) % N_LABELS]
+    for n_chains in (5, 7):
+        objective = UpDown(sampler=Persistent(n_chains))
+        objective.step(state, v, labels, 0.1, tuning.views(out, state.net))
+        assert state.chains.shape == (n_chains, 2)
 
 
 # --- epochs -----------------------------------------------------------------------
