@@ -25,15 +25,13 @@ from sklearn_dbn.boltzmann.units import (
     Bernoulli,
     Joint,
     Softmax,
-    log_product,
-    logistic,
     softplus,
 )
 
 ENUMERABLE_UNITS = 12
 N_DRAWS = 20
-REACH = 0.3
-CACHED = 2**17
+ROWS_AT_ONCE = 256
+CACHED = 2**20
 
 
 @dataclass
@@ -217,38 +215,94 @@ def label_scores(net, penultimate):
     weights serves all labels, and the logarithm is taken of products of many
     factors at once.
     """
-    field = top_field(net, penultimate)
-    weights = net.top.weights[net.n_penultimate :]
-    scores = np.empty((len(field), net.n_labels), field.dtype)
-    n_factors = factors_in_range(weights)
-    for part in slices(len(field), max(1, CACHED // field.shape[1])):
-        if n_factors:
-            products_of_labels(field[part], np.exp(weights), n_factors, scores[part])
+    below, weights = np.split(net.top.weights, [net.n_penultimate])
+    scores = np.empty((len(penultimate), net.n_labels), penultimate.dtype)
+    in_range = np.abs(weights).max(initial=0) <= reach(weights.dtype) / 8
+    pairs = pairs_of_factors(np.exp(weights)) if in_range else None
+    n_pairs = max(1, factors_in_range(weights) // 2)
+    for part in slices(len(scores), ROWS_AT_ONCE):
+        field = np.dot(below.T, penultimate[part].T)
+        field += net.top.hidden_bias[:, None]
+        if in_range:
+            scores[part] = products_of_labels(field, pairs, n_pairs).T
         else:
-            sums_of_labels(field[part], weights, scores[part])
+            scores[part] = sums_of_labels(field, weights)
     scores += net.top.visible_bias[net.n_penultimate :]
     return scores
 
 
-def products_of_labels(field, factors, n_factors, out):
-    """``Σ_j log(1 - p_j + p_j factor_j)`` of every row and label into ``out``."""
-    on, off = logistic(field), logistic(-field)
-    ratio = np.empty_like(on)
-    for y, factor in enumerate(factors):
-        out[:, y] = log_product(label_ratio(on, off, factor, ratio), n_factors)
+def pairs_of_factors(factors):
+    """``1, e, f, e f`` of every label and pair of top units with factors e and f.
+
+    Of shape (n_pairs, n_labels, 4); an odd unit is paired with a factor of one.
+    """
+    first, second = halves(factors.T, 1)
+    return np.stack([np.ones_like(first), first, second, first * second], axis=-1)
 
 
-def sums_of_labels(field, weights, out):
-    """``Σ_j softplus(a_j + w_j)`` of every row and label: for weights out of range."""
-    for y, weight in enumerate(weights):
-        out[:, y] = softplus(field + weight).sum(axis=1)
+def products_of_labels(field, pairs, n_pairs):
+    """``Σ_j log(1 - p_j + p_j exp(w_yj))`` of every label and row.
+
+    ``field`` is (n_top, n_rows). Factors of two units, ``(1 - p + p e)(1 - p' + p'
+    f)``, are polynomials in e and f, so that one small matrix product gives them for
+    all labels; ``n_pairs`` of them may be multiplied. With the odds ``o = exp(a)``,
+    their coefficients are ``1, o, o', o o'``, divided by ``(1 + o)(1 + o')``.
+    """
+    # Beyond this field units are on to the last digit, whatever labels add.
+    furthest = reach(field.dtype) / 3
+    if field.max() > furthest:
+        field = np.minimum(field, furthest)
+    first, second = halves(field, -np.inf)
+    n_labels, n_rows = pairs.shape[1], field.shape[1]
+    n_at_once = max(1, CACHED // ((n_labels + 4) * n_rows * n_pairs)) * n_pairs
+    terms = np.empty((4, min(n_at_once, len(pairs)), n_rows), field.dtype)
+    total = np.zeros((n_labels, n_rows), field.dtype)
+    for part in slices(len(pairs), n_at_once):
+        coefficients = terms_of_pairs(first[part], second[part], terms)
+        products = np.matmul(pairs[part], coefficients)
+        whole = len(products) // n_pairs * n_pairs
+        groups = products[:whole].reshape(-1, n_pairs, n_labels, n_rows)
+        total += np.log(np.multiply.reduce(groups, axis=1)).sum(axis=0)
+        if whole < len(products):
+            total += np.log(np.multiply.reduce(products[whole:], axis=0))
+    return total
+
+
+def terms_of_pairs(first, second, terms):
+    """Coefficients of the polynomials of pairs, (n_pairs, 4, n_rows), in ``terms``."""
+    scale, odds, odds_next, both = terms = terms[:, : len(first)]
+    np.exp(first, out=odds)
+    np.exp(second, out=odds_next)
+    np.multiply(odds, odds_next, out=both)
+    np.add(odds, odds_next, out=scale)
+    scale += both
+    scale += 1
+    np.reciprocal(scale, out=scale)
+    terms[1:] *= scale
+    return terms.transpose(1, 0, 2)
+
+
+def halves(rows, filler):
+    """The first and the second half, ``filler`` in the last row if it is missing."""
+    if len(rows) % 2:
+        rows = np.concatenate([rows, np.full_like(rows[:1], filler)])
+    return np.split(rows, 2)
+
+
+def sums_of_labels(field, weights):
+    """``Σ_j softplus(a_j + w_yj)`` of every row and label: for weights out of range."""
+    return np.stack([softplus(field.T + w).sum(axis=1) for w in weights], axis=1)
+
+
+def reach(dtype):
+    """The largest number whose exponential is well in range, up and down."""
+    return 0.9 * math.log(float(np.finfo(dtype).max))
 
 
 def factors_in_range(weights):
     """How many numbers ``exp(±w)`` may be multiplied without overflow; 0 for none."""
     most = float(np.abs(weights).max(initial=0))
-    reach = REACH * math.log(float(np.finfo(weights.dtype).max))
-    return int(min(weights.shape[1], reach / max(most, 1e-9)))
+    return int(min(weights.shape[1], reach(weights.dtype) / max(most, 1e-9)))
 
 
 def label_ratio(on, off, factor, out=None):

@@ -13,16 +13,15 @@ r_y``. The errors ``e_y = [y is right] - p(y | v)`` add up to zero, hence::
     d log p(y | v) / d w_y = e_y (1 - q / r_y)
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from sklearn_dbn.boltzmann.dbn import (
-    REACH,
     factors_in_range,
     label_ratio,
     log_normalised,
+    reach,
     top_field,
 )
 from sklearn_dbn.boltzmann.units import log_product, logistic, uniform
@@ -147,8 +146,8 @@ def label_terms(net, on, off, kept):
     Weights of labels are held within the range of ``exp`` here.
     """
     weights = net.top.weights[net.n_penultimate :]
-    reach = REACH * math.log(float(np.finfo(weights.dtype).max))
-    weights = np.clip(weights, -reach, reach)
+    most = reach(weights.dtype)
+    weights = np.clip(weights, -most, most)
     n_factors, scale = factors_in_range(weights), kept.max()
     present = kept > 0
     ratios = np.empty((net.n_labels, *on.shape), on.dtype)

@@ -95,6 +95,32 @@ def test_label_scores_are_free_energies_of_the_top_rbm(dtype, scale):
     assert_rounding(found / scale, expected / scale, 1000)
 
 
+@every_dtype
+@pytest.mark.parametrize("n_top", [1, 2, 7, 64])
+@pytest.mark.parametrize("share", [0.1, 0.99, 1.01])
+def test_label_scores_at_the_edges_of_the_range_of_products(dtype, n_top, share):
+    """Label weights below and above the limit, fields up to 50, rows in blocks."""
+    rng = np.random.default_rng(n_top)
+    most = share * dbn.reach(dtype) / 8
+    weights = rng.uniform(-most, most, (N_LABELS, n_top)).astype(dtype)
+    weights[0, 0] = most
+    fields = rng.uniform(-50, 50, (dbn.ROWS_AT_ONCE + 3, n_top)).astype(dtype)
+    top = RBM(
+        np.vstack([np.eye(n_top, dtype=dtype), weights]),
+        np.zeros(n_top + N_LABELS, dtype),
+        np.zeros(n_top, dtype),
+    )
+    scores = dbn.label_scores(dbn.Net((), (), top, N_LABELS), fields)
+    wide, fields = weights.astype(np.longdouble), fields.astype(np.longdouble)[:, None]
+    gains = np.logaddexp(0, fields + wide) - np.logaddexp(0, fields)
+    found = scores - scores[:, :1]
+    expected = gains.sum(axis=-1) - gains.sum(axis=-1)[:, :1]
+    size = max(50, most) * n_top
+    np.testing.assert_allclose(
+        found, expected.astype(float), rtol=0, atol=4 * size * np.finfo(dtype).eps
+    )
+
+
 def test_one_hidden_layer_is_the_rbm_with_a_label_block():
     net = some_net((4, 3))
     v = binary_rows(4)
