@@ -10,8 +10,8 @@ mean field, log Z bracketed by annealed importance sampling from both sides.
 Joint training starts from one of three: ``doubled`` pre-training (``--prior-share``
 one half for 2009, one third for 2012), ``none``, random weights and centering, or
 ``rbm``, the RBM 784-500 that ``mnist_rbm_likelihood.py`` has trained, which must have
-run before: with no weights above it is a DBM already, whose bound is the RBM's
-likelihood.
+run before (``--quick`` trains its own for 80 epochs): with no weights above it is a
+DBM already, whose bound is the RBM's likelihood.
 
 A checkpoint is written every few epochs; the same command resumes from it. With
 ``--validate`` the last 10,000 training rows are held out, drawn once and scored on the
@@ -26,6 +26,7 @@ import joblib
 import numpy as np
 from _common import OUT, describe_machine
 from mnist_rbm_likelihood import binarized
+from mnist_rbm_likelihood import new_model as untrained_rbm
 
 from sklearn_dbn import DBMTransformer, RBMTransformer
 from sklearn_dbn.boltzmann import dbm, deep_likelihood
@@ -80,7 +81,10 @@ def new_model(X, options):
     settings = parameters(options)
     if options.start != "rbm":
         return DBMTransformer(tuple(options.sizes), **settings)
-    rbm = joblib.load(OUT / "mnist_rbm.joblib")
+    if options.quick:
+        rbm = untrained_rbm(80, options.seed).fit(X)
+    else:
+        rbm = joblib.load(OUT / "mnist_rbm.joblib")
     n_first, *others = options.sizes
     if len(rbm.intercept_hidden_) != n_first:
         raise ValueError(f"the RBM has {len(rbm.intercept_hidden_)} hidden units")

@@ -76,8 +76,8 @@ def stage_parameters(stage, quick):
         return fine_tuned("hybrid", 10 if quick else 30) | {"generative_weight": 0.01}
     if stage == "discriminative":
         return fine_tuned(stage, 5 if quick else 20)
-    dropout = {"dropout": [0.1, 0.25, 0.25, 0.25]}
-    return fine_tuned("discriminative", 10 if quick else 60) | dropout
+    dropout = {"dropout": [0.2, 0.5, 0.5, 0.5]}
+    return fine_tuned("discriminative", 10 if quick else 200) | dropout
 
 
 def fine_tuned(objective, n_epochs):
