@@ -41,7 +41,7 @@ def schedule(start, quick):
     """Learning rates of joint training: flat, then falling exponentially."""
     flat, falling, first, last = {
         "rbm": (30, 70, 0.005, 0.0003),
-        "doubled": (20, 80, 0.02, 0.0005),
+        "doubled": (20, 80, 0.005, 0.0002),
         "none": (20, 80, 0.02, 0.0005),
     }[start]
     if quick:
@@ -67,6 +67,8 @@ def parameters(options):
         "rbm": template(options.quick),
         "pretraining": None if options.start == "none" else "doubled",
         "prior_share": options.prior_share,
+        # Centred, the machine that pre-training composes loses its upper layer.
+        "centering": options.start != "doubled",
         "learning_rate": rates,
         "n_gibbs_steps": 5,
         "n_mean_field_steps": 10,

@@ -68,6 +68,8 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         sizes = hidden_sizes(self.hidden_layer_sizes)
         rng = make_generator(self.random_state)
         templates = self._templates(len(sizes))
+        for template in templates:
+            template._validate_params()
         seeds = rng.integers(2**31, size=len(sizes) + 1).tolist()
         kinds = [templates[0].visible, *["bernoulli"] * (len(sizes) - 1)]
         widths = [X.shape[1], *sizes[:-1]]
@@ -84,8 +86,6 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         ]
         for rbm in layers[1:]:
             rbm.set_params(draw_visible=True)
-        for rbm in layers:
-            rbm._validate_params()
         vars(self).pop("top_rbm_", None)
         self.rbms_ = layers
         self.n_iter_ = 0
