@@ -169,7 +169,7 @@ def test_there_is_a_template_for_each_layer(estimator, digits):
 @pytest.mark.parametrize("sizes", [(5,), (5, 4)])
 def test_units_that_templates_do_not_know_are_named(estimator, sizes, digits):
     params = {"rbm": RBMTransformer(visible="poisson"), "hidden_layer_sizes": sizes}
-    with pytest.raises(ValueError, match="'visible'.*'poisson'"):
+    with pytest.raises(ValueError, match=r"'visible'.*'poisson'"):
         clone(estimator).set_params(**params).fit(*digits)
 
 
