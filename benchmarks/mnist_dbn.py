@@ -71,7 +71,7 @@ def stage_parameters(stage, quick):
     if stage == "up-down":
         return up_down(15, [3]) if quick else up_down(150, [3] * 75 + [6] * 45 + [10])
     if stage == "persistent":
-        return up_down(10 if quick else 150, [3], 0.05) | {"n_chains": 200}
+        return persistent(quick)
     if stage == "classification-rbm":
         return fine_tuned("hybrid", 10 if quick else 30) | {"generative_weight": 0.01}
     if stage == "discriminative":
@@ -103,6 +103,15 @@ def up_down(n_epochs, gibbs_steps, rate=0.1):
         "n_chains": None,
         "recognition_rate": 0.3,
     }
+
+
+def persistent(quick):
+    """Up-down with chains of its own; the long one warms up once more on its way."""
+    settings = up_down(10 if quick else 150, [3], 0.05) | {"n_chains": 200}
+    if not quick:
+        settings["learning_rate"] += falling(0.05, 0.001, 180)
+        settings["n_iter"] += 180
+    return settings
 
 
 def new_model(stage, options):
