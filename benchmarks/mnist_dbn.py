@@ -73,21 +73,22 @@ def stage_parameters(stage, quick):
     if stage == "persistent":
         return persistent(quick)
     if stage == "classification-rbm":
-        return fine_tuned("hybrid", 10 if quick else 30) | {"generative_weight": 0.01}
+        settings = fine_tuned("hybrid", 10 if quick else 80, 0.2)
+        return settings | {"generative_weight": 0.1, "dropout": [0.2, 0.5]}
     if stage == "discriminative":
         return fine_tuned(stage, 5 if quick else 20)
     dropout = {"dropout": [0.2, 0.5, 0.5, 0.5]}
     return fine_tuned("discriminative", 10 if quick else 200) | dropout
 
 
-def fine_tuned(objective, n_epochs):
+def fine_tuned(objective, n_epochs, rate=0.1):
     return {
         "n_iter": n_epochs,
         "fine_tuning": objective,
         "batch_size": 100,
         "averaging": 8.0,
         "momentum": 0.9,
-        "learning_rate": falling(0.1, 0.002, n_epochs),
+        "learning_rate": falling(rate, 0.002, n_epochs),
     }
 
 
@@ -125,7 +126,7 @@ def new_model(stage, options):
     sizes = (1500,) if stage == "classification-rbm" else (500, 500, 2000)
     lower, top = (20, 25) if options.quick else (30, 40)
     if stage == "classification-rbm":
-        top = 10
+        top = 5
     rbms = [*(template(lower) for _ in sizes[1:]), template(top)]
     return DBNClassifier(sizes, rbm=rbms, warm_start=True, random_state=options.seed)
 
