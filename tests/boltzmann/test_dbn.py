@@ -8,7 +8,7 @@ from scipy.special import logsumexp
 
 from sklearn_dbn.boltzmann import dbn, training, tuning
 from sklearn_dbn.boltzmann.data import Rows
-from sklearn_dbn.boltzmann.discriminative import Discriminative, Sum
+from sklearn_dbn.boltzmann.discriminative import Discriminative, Sum, mask_like
 from sklearn_dbn.boltzmann.likelihood import exact_log_partition
 from sklearn_dbn.boltzmann.rbm import RBM
 from sklearn_dbn.boltzmann.samplers import Persistent
@@ -255,18 +255,32 @@ def test_discriminative_gradient_equals_finite_differences(sizes):
     np.testing.assert_allclose(found, expected, rtol=0, atol=DIFFERENCE_ERROR)
 
 
-def test_dropout_gradient_is_that_of_the_thinned_network():
-    """Leaving a unit out is the same as a network without it, the rest scaled."""
-    net = some_net((4, 3, 6))
-    v, labels = np.ones((1, 4)), np.eye(N_LABELS)[[1]]
-    state = state_of(net)
-    step = np.zeros_like(state.parameters)
-    out = tuning.views(step, state.net)
-    Discriminative((0.5, 0.5, 0.5)).step(state, v, labels, 1.0, out)
-    dropped = (out.top.weights[net.n_penultimate :] == 0).all(axis=0)
-    assert 0 < dropped.sum() < 6
-    assert (out.top.hidden_bias[dropped] == 0).all()
-    assert (out.top.hidden_bias[~dropped] != 0).all()
+def test_dropout_gradient_equals_finite_differences():
+    """With the masks held, as the same generator draws them again."""
+    sizes, shares = (4, 3, 5, 6), (0.3, 0.4, 0.2, 0.5)
+    net, v, y = some_net(sizes), binary_rows(4, 7), np.arange(7) % N_LABELS
+    rng = np.random.default_rng(0)
+    masks = [
+        mask_like(share, (7, size), v.dtype, rng)
+        for share, size in zip(shares, sizes, strict=True)
+    ]
+
+    def mean_log_p(vector):
+        thinned, h = dbn.views(vector, net), v * masks[0]
+        for layer, mask in zip(thinned.recognition, masks[1:], strict=False):
+            h = layer.mean(h) * mask
+        field = dbn.top_field(thinned, h)
+        label_weights = thinned.top.weights[thinned.n_penultimate :]
+        gains = [
+            (masks[-1] * np.logaddexp(0, field + w)).sum(axis=1) for w in label_weights
+        ]
+        scores = np.transpose(gains) + thinned.top.visible_bias[-N_LABELS:]
+        return (scores[np.arange(7), y] - logsumexp(scores, axis=1)).mean()
+
+    vector, _ = dbn.on_one_vector(net)
+    found = gradient_of(net, Discriminative(shares), v, np.eye(N_LABELS)[y])
+    expected = derivative(mean_log_p, vector)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=DIFFERENCE_ERROR)
 
 
 def test_sum_weighs_its_objectives():
