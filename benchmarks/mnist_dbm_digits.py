@@ -41,7 +41,7 @@ def pretrained(X, seed):
 
 
 def new_model(dbm, classes, options):
-    shares = (0.2, 0.5, 0.5) if options.dropout else (0.0, 0.0, 0.0)
+    shares = (0.2, 0.2, 0.0) if options.dropout else (0.0, 0.0, 0.0)
     return dbm.to_dbn(
         classes,
         fine_tuning="discriminative",

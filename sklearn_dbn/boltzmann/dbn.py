@@ -305,13 +305,6 @@ def factors_in_range(weights):
     return int(min(weights.shape[1], reach(weights.dtype) / max(most, 1e-9)))
 
 
-def label_ratio(on, off, factor, out=None):
-    """``1 - p + p exp(w)`` of every top unit: what a label does to its cumulant."""
-    out = np.multiply(on, factor, out=out)
-    out += off
-    return out
-
-
 def log_posterior(net, penultimate):
     """``log p(y | penultimate)``, exact."""
     return log_normalised(label_scores(net, penultimate))

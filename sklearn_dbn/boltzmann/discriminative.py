@@ -17,14 +17,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sklearn_dbn.boltzmann.data import slices
 from sklearn_dbn.boltzmann.dbn import (
     factors_in_range,
-    label_ratio,
     log_normalised,
     reach,
     top_field,
 )
 from sklearn_dbn.boltzmann.units import log_product, logistic, uniform
+
+# Ratios worked on at once.
+CACHED = 2**19
 
 
 @dataclass(frozen=True)
@@ -47,8 +50,9 @@ class Discriminative:
         for unused in unused_arrays(out):
             unused[...] = 0
         means = forward(net, v, masks)
-        error = top_gradient(net, means[-1], labels, masks[-1], rate / len(v), out.top)
-        backward(net, means, masks, error, out.recognition)
+        kept, share, rate = masks[-1], self.dropout[-1], rate / len(v)
+        error = top_gradient(net, means[-1], labels, kept, share, rate, out.top)
+        backward(net, means, self.dropout, error, out.recognition)
 
 
 @dataclass(frozen=True)
@@ -98,14 +102,17 @@ def forward(net, v, masks):
     return means
 
 
-def backward(net, means, masks, error, steps):
+def backward(net, means, shares, error, steps):
     """Back-propagate ``error`` (on the penultimate means) into ``steps``.
 
-    A dropped mean is ``mask * h`` with derivative ``mask * h (1 - h)``.
+    A mean ``m`` is ``h / (1 - share)`` or left out; its derivative by the field of
+    ``h`` is ``m (1 - (1 - share) m)`` either way.
     """
     for i in reversed(range(len(steps))):
-        mean, mask = means[i + 1], masks[i + 1]
-        slope = mean * (1 - mean) if mask is None else mean * (1 - mean / _safe(mask))
+        mean = means[i + 1]
+        slope = mean * mean.dtype.type(shares[i + 1] - 1)
+        slope += 1
+        slope *= mean
         error *= slope
         np.dot(means[i].T, error, out=steps[i].weights)
         error.sum(axis=0, out=steps[i].bias)
@@ -113,48 +120,54 @@ def backward(net, means, masks, error, steps):
             error = np.dot(error, net.recognition[i].weights.T)
 
 
-def _safe(mask):
-    return np.where(mask, mask, 1)
-
-
-def top_gradient(net, penultimate, labels, mask, rate, out):
+def top_gradient(net, penultimate, labels, mask, share, rate, out):
     """Gradient of the top's parameters into ``out``; returns that of its input."""
     n = net.n_penultimate
     field = top_field(net, penultimate)
     on, off = logistic(field), logistic(-field)
-    kept = np.ones_like(off) if mask is None else mask
-    ratios, scores = label_terms(net, on, off, kept)
-    errors = labels - np.exp(log_normalised(scores))
-    errors *= errors.dtype.type(rate)
-    errors.sum(axis=0, out=out.visible_bias[n:])
-    np.dot(errors.T, kept, out=out.weights[n:])
-    off *= kept
-    total = np.zeros_like(off)
-    for y, ratio in enumerate(ratios):
-        np.divide(off, ratio, out=ratio)
-        ratio *= errors[:, y, None]
-        out.weights[n + y] -= ratio.sum(axis=0)
-        total -= ratio
+    if mask is not None:
+        # A unit left out is off whatever the label, and has no part in any sum.
+        present = np.sign(mask)
+        on *= present
+        np.maximum(off, 1 - present, out=off)
+    total = label_gradient(net, on, off, labels, 1 / (1 - share), rate, out)
+    if mask is not None:
+        total *= present
     total.sum(axis=0, out=out.hidden_bias)
     np.dot(penultimate.T, total, out=out.weights[:n])
     return np.dot(total, net.top.weights[:n].T)
 
 
-def label_terms(net, on, off, kept):
-    """``r_y`` of every label, row and top unit; label scores of the kept units.
+def label_gradient(net, on, off, labels, scale, rate, out):
+    """Gradient of the label block into ``out``; returns that of the field.
 
-    Weights of labels are held within the range of ``exp`` here.
+    ``scale`` multiplies the part of a top unit in the score of a label. Weights of
+    labels are held within the range of ``exp`` here. A few rows at a time, so that the
+    ratios of all labels and top units stay in the cache.
     """
-    weights = net.top.weights[net.n_penultimate :]
-    most = reach(weights.dtype)
-    weights = np.clip(weights, -most, most)
-    n_factors, scale = factors_in_range(weights), kept.max()
-    present = kept > 0
-    ratios = np.empty((net.n_labels, *on.shape), on.dtype)
-    scores = np.empty((len(on), net.n_labels), on.dtype)
-    for y, factor in enumerate(np.exp(weights)):
-        ratio = label_ratio(on, off, factor, out=ratios[y])
-        np.copyto(ratio, 1, where=~present)
-        scores[:, y] = log_product(ratio, n_factors)
-    scores *= scale
-    return ratios, scores + net.top.visible_bias[net.n_penultimate :]
+    n, (n_rows, n_top) = net.n_penultimate, on.shape
+    most = reach(on.dtype)
+    weights = np.clip(net.top.weights[n:], -most, most)
+    factors, n_factors = np.exp(weights), factors_in_range(weights)
+    bias, label_bias = net.top.visible_bias[n:], out.visible_bias[n:]
+    gain, total = out.weights[n:], np.empty_like(on)
+    gain[...], label_bias[...] = 0, 0
+    n_at_once = max(1, CACHED // factors.size)
+    space = np.empty((min(n_at_once, n_rows), *factors.shape), on.dtype)
+    for part in slices(n_rows, n_at_once):
+        ratios = np.multiply(
+            on[part, None], factors, out=space[: part.stop - part.start]
+        )
+        ratios += off[part, None]
+        scores = log_product(ratios.reshape(-1, n_top), n_factors)
+        scores = scale * scores.reshape(-1, net.n_labels)
+        scores += bias
+        errors = labels[part] - np.exp(log_normalised(scores))
+        errors *= errors.dtype.type(rate)
+        label_bias += errors.sum(axis=0)
+        errors *= scale
+        means_off = np.divide(off[part, None], ratios, out=ratios)
+        np.matmul(-errors[:, None], means_off, out=total[part, None])
+        gain -= np.matmul(errors.T[:, None], means_off.transpose(1, 0, 2))[:, 0]
+        gain += errors.sum(axis=0)[:, None]
+    return total
