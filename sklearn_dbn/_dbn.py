@@ -491,6 +491,9 @@ default="up-down"
     ):
         """Rows that the network imagines: Gibbs sampling on top, one pass down.
 
+        Chains start at the persistent chains of training where there are any, else at
+        the base rate of the data.
+
         Parameters
         ----------
         n_samples : int
@@ -822,6 +825,9 @@ class DBNTransformer(DeepBeliefNetwork):
         random_state=None,
     ):
         """Rows that the network imagines: Gibbs sampling on top, one pass down.
+
+        Chains start at the persistent chains of training where there are any, else at
+        the base rate of the data.
 
         Parameters
         ----------

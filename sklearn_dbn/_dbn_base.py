@@ -261,6 +261,7 @@ class DeepBeliefNetwork(BoltzmannEstimator):
             components_=net.top.weights.T,
             intercept_visible_=net.top.visible_bias,
             intercept_hidden_=net.top.hidden_bias,
+            h_samples_=_no_chains(net) if state.chains is None else state.chains.copy(),
         )
         vars(self).update(
             _attributes(net),
@@ -274,7 +275,6 @@ class DeepBeliefNetwork(BoltzmannEstimator):
                 "velocity": state.velocity.copy(),
                 "hidden_offset": state.offsets.hidden.copy(),
                 "n_averaged": state.n_averaged,
-                "chains": None if state.chains is None else state.chains.copy(),
             },
         )
 
@@ -282,14 +282,15 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         """The state of fine-tuning that the fitted attributes describe."""
         saved, net, mean = self.training_state_, self._net(), self.top_rbm_.data_mean_
         state = tuning.start(net, mean, generator_from(saved["generator"]))
+        if self.n_chains is not None and self.fine_tuning != "discriminative":
+            chains = self.top_rbm_.h_samples_
+            state.chains = chains.copy() if len(chains) else None
         if saved["parameters"] is None:
             return state
         state.parameters[...] = saved["parameters"]
         state.velocity[...] = saved["velocity"]
         state.offsets = Offsets(mean.copy(), saved["hidden_offset"].copy())
         state.epoch, state.n_averaged = self.n_iter_, saved["n_averaged"]
-        if saved["chains"] is not None:
-            state.chains = saved["chains"].copy()
         return state
 
     def _up_down(self):
@@ -393,8 +394,7 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         n_chains = min(n_chains, n_samples)
         labels = None if labels is None else _labels_of_chains(labels, n_chains)
         rng, net = make_generator(random_state), self._net()
-        mean = np.tile(self.top_rbm_.data_mean_, (n_chains, 1))
-        rows = net.top.visible.draw(mean, rng)
+        rows = self._starting_rows(net, n_chains, labels, rng)
         if labels is not None:
             rows[:, net.n_penultimate :] = labels
         V = np.empty((n_samples, self.n_features_in_), rows.dtype)
@@ -406,6 +406,23 @@ class DeepBeliefNetwork(BoltzmannEstimator):
             V[part] = dbn.imagine(net, rows, hidden, mean_visible, rng)[:n_kept]
             drawn[part] = rows[:n_kept, net.n_penultimate :]
         return V, drawn
+
+    def _starting_rows(self, net, n_chains, labels, rng):
+        """Visible rows of the top RBM where chains begin, labels yet to be clamped.
+
+        Drawn given persistent chains that favour the labels asked for, or, where
+        training has left none, at the base rate of the data.
+        """
+        chains = self.top_rbm_.h_samples_
+        if len(chains) == 0:
+            mean = np.tile(self.top_rbm_.data_mean_, (n_chains, 1))
+        elif labels is None:
+            which = rng.permutation(np.resize(np.arange(len(chains)), n_chains))
+            mean = net.top.visible_mean(chains[which])
+        else:
+            mean = net.top.visible_mean(chains)
+            mean = mean[dbn.rows_for_labels(net, mean, labels, rng)]
+        return net.top.visible.draw(mean, rng)
 
     def _upward(self):
         """Weights and biases of a perceptron from the data to the top."""
@@ -429,6 +446,10 @@ def _default_templates(n_layers):
         )
         for n_epochs, rate, weight_scale in stages
     ]
+
+
+def _no_chains(net):
+    return np.empty((0, net.top.n_hidden), net.top.weights.dtype)
 
 
 def _new_state(rbm, rows, n_labels):

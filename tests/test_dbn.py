@@ -297,6 +297,38 @@ def test_thinned_chains_keep_their_class(digits):
         dbn.sample(20, y=[0] * 10 + [1] * 10, n_chains=10)
 
 
+def test_chains_of_training_stay_in_the_top_rbm(digits):
+    plain = DBNClassifier((12, 8), n_iter=1, random_state=0).fit(*digits)
+    assert plain.top_rbm_.h_samples_.shape == (0, 8)
+    dbn = DBNClassifier((12, 8), n_iter=1, n_chains=7, random_state=0).fit(*digits)
+    assert dbn.top_rbm_.h_samples_.shape == (7, 8)
+    assert set(np.unique(dbn.top_rbm_.h_samples_)) <= {0, 1}
+    before = dbn.top_rbm_.h_samples_.copy()
+    dbn.partial_fit(*digits)
+    assert (dbn.top_rbm_.h_samples_ != before).any()
+
+
+def test_imagination_begins_at_the_chains_of_training():
+    """Three patterns, two of them of class 0, that hold each other tight."""
+    patterns = np.array([[1, 1, 0, 0, 0, 0], [0, 0, 1, 1, 0, 0], [0, 0, 0, 0, 1, 1]])
+    visible = np.hstack([patterns, np.eye(2)[[0, 0, 1]]])
+    top = RBMTransformer.from_parameters(
+        80 * (visible - 0.5),
+        np.full(8, -20.0),
+        np.full(3, -80.0),
+        data_mean=np.full(8, 0.5),
+        visible=[("bernoulli", 6), ("softmax", 2)],
+    )
+    dbn = DBNClassifier.from_parameters([], [np.zeros(6)], top, [0, 1])
+    top.h_samples_ = np.eye(3)[[0, 2]]
+    asked = np.array([0, 1, 0, 1, 1, 0])
+    samples = dbn.sample(6, y=asked, n_gibbs_steps=5, random_state=0)
+    np.testing.assert_array_equal(samples, patterns[[0, 2, 0, 2, 2, 0]])
+    free, y = dbn.sample(6, n_gibbs_steps=5, random_state=0)
+    np.testing.assert_array_equal(np.sort(y), [0, 0, 0, 1, 1, 1])
+    np.testing.assert_array_equal(free, patterns[2 * y])
+
+
 def test_sample_returns_labels_unless_given(digits):
     dbn = DBNClassifier((12, 8), n_iter=1, random_state=0).fit(*digits)
     X, y = dbn.sample(5, n_gibbs_steps=3, random_state=0)

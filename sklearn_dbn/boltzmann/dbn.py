@@ -376,6 +376,17 @@ def settle(net, rows, labels, n_steps, rng):
     return hidden
 
 
+def rows_for_labels(net, means, labels, rng):
+    """For every row of ``labels`` the number of a row of ``means``.
+
+    ``means`` are those of the top's visible units; a row is drawn as often as its label
+    block says.
+    """
+    edges = np.cumsum(means[:, net.n_penultimate :], axis=0)[:, labels.argmax(axis=1)]
+    which = (edges <= rng.random(len(labels)) * edges[-1]).sum(axis=0)
+    return np.minimum(which, len(means) - 1)
+
+
 def imagine(net, rows, hidden, mean_visible, rng):
     """Visible rows by one pass down from a settled top, every layer drawn.
 

@@ -228,6 +228,17 @@ def test_drawn_bound_agrees_with_the_enumerated_one(monkeypatch):
     assert_rounding(alone, drawn[3:4])
 
 
+def test_rows_for_labels_are_drawn_as_often_as_they_say():
+    net, rng = some_net((3, 2)), np.random.default_rng(0)
+    means = np.hstack([rng.random((4, 3)), rng.dirichlet(np.ones(N_LABELS), 4)])
+    labels = np.eye(N_LABELS)[np.arange(30_000) % N_LABELS]
+    which = dbn.rows_for_labels(net, means, labels, rng)
+    for y in range(N_LABELS):
+        found = np.bincount(which[y::N_LABELS], minlength=4) / 10_000
+        expected = means[:, 3 + y] / means[:, 3 + y].sum()
+        assert np.abs(found - expected).max() < 5 * 0.5 / np.sqrt(10_000)
+
+
 # --- gradients ------------------------------------------------------------------
 
 
