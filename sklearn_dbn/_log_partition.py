@@ -1,5 +1,6 @@
 """log Z on request: what is asked for, enough temperatures, runs shared among jobs."""
 
+import math
 import warnings
 import zlib
 from dataclasses import asdict, astuple, dataclass, replace
@@ -17,6 +18,8 @@ METHODS = ("auto", "exact", "ais", "reverse-ais")
 RUNS_PER_PART = 50
 FEWEST_TEMPERATURES = 1_000
 MOST_TEMPERATURES = 16_000
+# Weights, times runs, times temperatures, that "auto" may spend: some ten seconds.
+MOST_WORK = 2e11
 REVERSE_BURN_IN = 1_000
 
 
@@ -51,16 +54,18 @@ class Request:
         return self
 
 
-def with_enough_temperatures(request, estimate):
-    """``estimate(n_temperatures)``, their number doubled until `tol` is met.
+def with_enough_temperatures(request, most, estimate):
+    """``estimate(n_temperatures)``, their number raised until `tol` is met.
 
-    Warns with a ConvergenceWarning where it is not met.
+    The variance falls as their number grows, which tells how many, up to ``most``, to
+    try next. Warns with a ConvergenceWarning where `tol` is not met.
     """
     growing = request.n_temperatures == "auto"
     count = FEWEST_TEMPERATURES if growing else request.n_temperatures
     found = estimate(count)
-    while growing and found.std > request.tol and count < MOST_TEMPERATURES:
-        count *= 2
+    while growing and found.std > request.tol and count < most:
+        needed = count * min((found.std / request.tol) ** 2, most)
+        count = min(most, max(2 * count, math.ceil(needed)))
         found = estimate(count)
     if found.std > request.tol:
         warnings.warn(
@@ -144,8 +149,10 @@ class LogPartitionMixin:
         n_runs : int, default=100
             Independent annealing runs.
         n_temperatures : int or "auto", default="auto"
-            Inverse temperatures from 0 to 1. ``"auto"`` begins with 1,000 and
-            doubles them, up to 16,000, until the standard error is at most `tol`.
+            Inverse temperatures from 0 to 1. ``"auto"`` begins with 1,000 and adds
+            to them until the standard error is at most `tol`, up to 16,000, or as
+            many as take some ten seconds where the machine is large (2e11 weights
+            times runs times temperatures).
         tol : float, default=0.1
             Standard error asked for, in nats.
         return_std : bool, default=False
@@ -188,12 +195,22 @@ class LogPartitionMixin:
             seed = int(make_generator(random_state).integers(2**31))
         request = Request(method, n_runs, n_temperatures, tol, seed)
         request = request.checked(self._engine.is_enumerable(machine))
-        key = [*astuple(request), self._fingerprint()]
-        if getattr(self, "log_partition_", {}).get("request") != key:
-            estimate = self._estimate_log_partition(machine, request, n_jobs)
-            self.log_partition_ = asdict(estimate) | {"request": key}
+        self.log_partition_ = self._kept_or_new_estimate(machine, request, n_jobs)
         value, std = self.log_partition_["value"], self.log_partition_["std"]
         return (value, std) if return_std else value
+
+    def _kept_or_new_estimate(self, machine, request, n_jobs):
+        """The estimate asked for; all those of the present parameters are kept."""
+        code = self._fingerprint()
+        kept = [x for x in vars(self).get("_estimates", []) if x["parameters"] == code]
+        asked = list(astuple(request))
+        found = next((x for x in kept if x["request"] == asked), None)
+        if found is None:
+            estimate = self._estimate_log_partition(machine, request, n_jobs)
+            found = asdict(estimate) | {"request": asked, "parameters": code}
+            kept = [*kept, found]
+        self._estimates = kept
+        return found
 
     def _estimate_log_partition(self, machine, request, n_jobs):
         engine, rows_of = self._engine, None
@@ -203,8 +220,10 @@ class LogPartitionMixin:
             rng = np.random.default_rng([request.seed, 1])
             rows_of = self._model_rows(machine, request.n_runs, REVERSE_BURN_IN, rng)
         base = base_rate(machine, self.data_mean_)
+        affordable = int(MOST_WORK / (request.n_runs * engine.n_weights(machine)))
         return with_enough_temperatures(
             request,
+            max(FEWEST_TEMPERATURES, min(MOST_TEMPERATURES, affordable)),
             lambda count: annealed(
                 engine, machine, base, request, count, rows_of, n_jobs
             ),

@@ -19,7 +19,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 from sklearn.utils import check_random_state
 
-from sklearn_dbn import RBMTransformer
+from sklearn_dbn import RBMTransformer, _log_partition
 from sklearn_dbn.boltzmann import likelihood, training
 from sklearn_dbn.datasets import make_bars_and_stripes
 from tests.boltzmann import assert_rounding
@@ -1177,6 +1177,45 @@ def test_gibbs_imputation_approaches_the_conditional_mean():
     expected = softmax(log_p[[0b100, 0b110]])[1]
     error = found.std(ddof=1) / np.sqrt(n_rows)
     assert abs(found.mean() - expected) < stats.norm.isf(UNLIKELY / 2) * error
+
+
+@pytest.fixture
+def tried(monkeypatch):
+    """Numbers of temperatures that annealing was asked for, in turn."""
+    numbers, annealed = [], _log_partition.annealed
+
+    def watched(engine, machine, base, request, n_temperatures, *args):
+        numbers.append(n_temperatures)
+        return annealed(engine, machine, base, request, n_temperatures, *args)
+
+    monkeypatch.setattr(_log_partition, "annealed", watched)
+    return numbers
+
+
+def test_the_variance_tells_how_many_temperatures_to_try_next(tried):
+    _, std = known(8, 12).log_partition(method="ais", tol=1.0, return_std=True)
+    known(8, 12).log_partition(method="ais", tol=std / 3, return_std=True)
+    assert tried[:3] == [1000, 1000, 9000]
+
+
+def test_temperatures_of_large_machines_are_few(tried, monkeypatch):
+    monkeypatch.setattr(_log_partition, "MOST_WORK", 100 * 8 * 12 * 2500)
+    with pytest.warns(ConvergenceWarning, match="2500 temperatures"):
+        known(8, 12).log_partition(method="ais", tol=1e-3)
+    assert tried == [1000, 2500]
+
+
+def test_estimates_of_the_same_parameters_are_kept(tried):
+    rbm = known(8, 12)
+    first = estimate(rbm, "ais")
+    other = estimate(rbm, "reverse-ais")
+    n_tried = len(tried)
+    assert estimate(rbm, "ais") == first
+    assert rbm.log_partition_["method"] == "ais"
+    assert estimate(rbm, "reverse-ais") == other
+    assert len(tried) == n_tried
+    rbm.intercept_visible_ = rbm.intercept_visible_ + 1
+    assert estimate(rbm, "ais") != first
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,11 @@ def all_states(dbm, layers, codes):
     return state
 
 
+def n_weights(dbm):
+    """How many weights there are, to which the cost of annealing is proportional."""
+    return sum(weights.size for weights in dbm.weights)
+
+
 def exact_log_partition(dbm):
     """log Z by enumeration of the smaller half, in float64, a block at a time."""
     count, held = smaller_half(dbm)

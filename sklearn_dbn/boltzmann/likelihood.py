@@ -60,6 +60,11 @@ def is_enumerable(rbm):
     return smaller_side(rbm)[0] <= ENUMERABLE_STATES
 
 
+def n_weights(rbm):
+    """How many weights there are, to which the cost of annealing is proportional."""
+    return rbm.weights.size
+
+
 def exact_log_partition(rbm):
     """log Z by enumeration of the smaller side, in float64, a block at a time.
 
