@@ -16,8 +16,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from sklearn_dbn.boltzmann.data import block_size, slices
-from sklearn_dbn.boltzmann.training import Diverged
 from sklearn_dbn.boltzmann.units import Bernoulli, Gaussian, Joint, Softmax
+from sklearn_dbn.boltzmann.updates import Diverged
 
 FAMILIES = {"bernoulli": Bernoulli(), "gaussian": Gaussian(), "softmax": Softmax()}
 

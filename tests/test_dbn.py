@@ -43,6 +43,17 @@ def digits():
     return X[:400] / 16, y[:400]
 
 
+def binary_rows():
+    rng = np.random.default_rng(0)
+    return rng.integers(2, size=(60, 6)).astype(np.float64), rng.integers(2, size=60)
+
+
+def quick(estimator, **params):
+    """A copy of an estimator that learns its layers from a few rows in no time."""
+    few = {"rbm": RBMTransformer(n_iter=2, batch_size=20), "random_state": 0}
+    return clone(estimator).set_params(**(few | params))
+
+
 def parameters_of(estimator):
     lists = (
         estimator.recognition_weights_,
@@ -139,6 +150,18 @@ def test_divergence_names_the_layer_and_keeps_finite_parameters(estimator, digit
     with pytest.raises(ValueError, match=r"in layer 1, epoch \d.*learning_rate"):
         fitted.fit(*digits)
     assert np.isfinite(parameters_of(fitted)).all()
+
+
+@both
+@pytest.mark.parametrize("momentum", [0.0, 0.5])
+def test_absurd_but_finite_parameters_are_divergence(estimator, momentum):
+    X, y = binary_rows()
+    params = {"learning_rate": 1e308, "momentum": momentum, "averaging": None}
+    fitted = quick(estimator, **params)
+    with pytest.raises(ValueError, match=r"in fine-tuning, epoch 1: .*learning_rate"):
+        fitted.fit(X, y)
+    assert np.isfinite(fitted.transform(X)).all()
+    assert fitted.n_iter_ == 0
 
 
 @both

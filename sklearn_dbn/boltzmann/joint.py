@@ -128,8 +128,8 @@ def epochs(state, rows, settings):
 
     Raises
     ------
-    training.Diverged
-        As soon as a batch has made a parameter infinite or NaN.
+    updates.Diverged
+        As soon as a batch is seen to have left the finite numbers.
     """
     size = min(settings.batch_size, len(rows))
     sizes = {size, len(rows) % size or size}
@@ -138,7 +138,7 @@ def epochs(state, rows, settings):
         with np.errstate(over="ignore", invalid="ignore"):
             for batch in training.batches(rows, settings.batch_size, state.rng):
                 learn(state, rows, batch, settings, spaces[len(batch)])
-        require_finite(state)
+        updates.require_finite(state.dbm.names, state.dbm.arrays, state.epoch + 1)
         state.epoch += 1
         yield state
 
@@ -163,7 +163,7 @@ def learn(state, rows, batch, settings, work):
         updates.shrink(weights, rate * settings.weight_decay, momentum)
     updates.move(state.parameters, state.velocity, work.step, momentum)
     if not math.isfinite(np.dot(state.dbm.biases[1], state.dbm.biases[1])):
-        require_finite(state)
+        updates.require_finite(state.dbm.names, state.dbm.arrays, state.epoch + 1)
 
 
 def both_phases(state, work, n_steps, mean_field):
@@ -220,10 +220,3 @@ def sparsen(state, steps, settings, rate):
     strength = rate * settings.sparsity_cost
     for bias, activity in zip(steps.biases[1:], state.offsets[1:], strict=True):
         bias += strength * (settings.sparsity_target - activity)
-
-
-def require_finite(state):
-    """Raise :class:`~.training.Diverged` on the first array that is not finite."""
-    for name, array in zip(state.dbm.names, state.dbm.arrays, strict=True):
-        if not np.isfinite(array).all():
-            raise training.Diverged(name, state.epoch + 1)

@@ -53,6 +53,11 @@ class RBM(Bipartite):
         """The three arrays, in the order weights, visible bias, hidden bias."""
         return self.weights, self.visible_bias, self.hidden_bias
 
+    @property
+    def names(self):
+        """What each of :attr:`parameters` is called."""
+        return "weights", "visible bias", "hidden bias"
+
     def hidden_field(self, v, out=None):
         out = np.dot(v, self.weights, out=out)
         out += self.hidden_bias

@@ -21,15 +21,6 @@ from sklearn_dbn.boltzmann.rbm import RBM
 from sklearn_dbn.boltzmann.units import Bernoulli, Gaussian
 
 
-class Diverged(ArithmeticError):
-    """Training left the finite numbers; ``parameter`` and ``epoch`` say where."""
-
-    def __init__(self, parameter, epoch):
-        super().__init__(f"{parameter} is not finite in epoch {epoch}")
-        self.parameter = parameter
-        self.epoch = epoch
-
-
 @dataclass(frozen=True)
 class Settings:
     """How an RBM is trained; schedules are a number or one value per epoch."""
@@ -172,8 +163,8 @@ def epochs(state, rows, settings):
 
     Raises
     ------
-    Diverged
-        As soon as a batch has made a parameter infinite or NaN.
+    updates.Diverged
+        As soon as a batch is seen to have left the finite numbers.
     """
     size = min(settings.batch_size, len(rows))
     sizes = {size, len(rows) % size or size}
@@ -189,7 +180,7 @@ def epochs(state, rows, settings):
                 np.multiply(work.shares, rates[0], out=work.signed)
             for batch in batches(rows, settings.batch_size, state.rng):
                 learn(state, rows, batch, settings, rates, spaces[len(batch)])
-        require_finite(state, thorough=True)
+        updates.require_finite(state.rbm.names, state.rbm.parameters, state.epoch + 1)
         state.epoch += 1
         yield state
 
@@ -221,7 +212,9 @@ def learn(state, rows, batch, settings, rates, work):
         updates.gradient(v, h, signed, work.steps)
     updates.shrink(rbm.weights, learning_rate * settings.weight_decay, momentum)
     updates.move(state.parameters, state.velocity, work.step, momentum)
-    require_finite(state)
+    # Whatever goes wrong shows in the hidden biases with the next update.
+    if not math.isfinite(np.dot(rbm.hidden_bias, rbm.hidden_bias)):
+        updates.require_finite(rbm.names, rbm.parameters, state.epoch + 1)
 
 
 def draw_data(visible, v, rng):
@@ -241,18 +234,3 @@ def weigh(signed, weights, paired):
     n_model = len(signed) - len(weights)
     model = weights if paired else np.full(n_model, weights.mean())
     return signed * np.concatenate([model, weights], dtype=signed.dtype)
-
-
-def require_finite(state, thorough=False):
-    """Raise :class:`Diverged` if a parameter is not finite.
-
-    Whatever goes wrong shows in the hidden biases with the next update, so
-    these are looked at first.
-    """
-    bias = state.rbm.hidden_bias
-    if not thorough and math.isfinite(np.dot(bias, bias)):
-        return
-    names = ("weights", "visible bias", "hidden bias")
-    for name, parameter in zip(names, state.rbm.parameters, strict=True):
-        if not np.isfinite(parameter).all():
-            raise Diverged(name, state.epoch + 1)

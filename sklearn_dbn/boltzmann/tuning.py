@@ -77,7 +77,7 @@ def epochs(state, rows, codes, settings):
 
     Raises
     ------
-    training.Diverged
+    updates.Diverged
         As soon as a step has left the finite numbers.
     """
     step = np.zeros_like(state.parameters)
@@ -92,7 +92,7 @@ def epochs(state, rows, codes, settings):
                 learn(state, v, y, settings, step, out)
                 if number % AVERAGE_EVERY == 0 or number == len(plan):
                     average(state, settings.averaging, scratch)
-        require_finite(state)
+        updates.require_finite(state.net.names, state.net.arrays, state.epoch + 1)
         state.epoch += 1
         yield state
 
@@ -134,7 +134,7 @@ def learn(state, v, labels, settings, step, out):
     else:
         state.parameters += step
     if not math.isfinite(np.dot(step, step)):
-        require_finite(state)
+        updates.require_finite(state.net.names, state.net.arrays, state.epoch + 1)
 
 
 def average(state, averaging, scratch):
@@ -147,10 +147,3 @@ def average(state, averaging, scratch):
     np.subtract(state.parameters, state.average, out=scratch)
     scratch *= scratch.dtype.type(share)
     state.average += scratch
-
-
-def require_finite(state):
-    """Raise :class:`~.training.Diverged` on the first array that is not finite."""
-    for name, array in zip(state.net.names, state.net.arrays, strict=True):
-        if not np.isfinite(array).all():
-            raise training.Diverged(name, state.epoch + 1)

@@ -17,11 +17,21 @@ equations 12-14)::
 With both offsets zero it is the plain gradient.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 OFFSET_RATE = 0.05
+
+
+class Diverged(ArithmeticError):
+    """Training left the finite numbers; ``parameter`` and ``epoch`` say where."""
+
+    def __init__(self, parameter, epoch):
+        super().__init__(f"{parameter} left the finite numbers in epoch {epoch}")
+        self.parameter = parameter
+        self.epoch = epoch
 
 
 def at(schedule, epoch):
@@ -104,3 +114,14 @@ def move(parameters, velocity, step, momentum):
     else:
         velocity[...] = step
     parameters += velocity
+
+
+def require_finite(names, arrays, epoch):
+    """Raise :class:`Diverged` on the first array that has left the finite numbers.
+
+    So has one with a number whose square overflows: fields and energies add up
+    products of parameters, and are NaN soon.
+    """
+    for name, array in zip(names, arrays, strict=True):
+        if not np.abs(array).max() <= math.sqrt(np.finfo(array.dtype).max):
+            raise Diverged(name, epoch)

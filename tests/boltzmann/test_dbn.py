@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
-from sklearn_dbn.boltzmann import dbn, training, tuning
+from sklearn_dbn.boltzmann import dbn, tuning
 from sklearn_dbn.boltzmann.data import Rows
 from sklearn_dbn.boltzmann.discriminative import Discriminative, Sum, mask_like
 from sklearn_dbn.boltzmann.likelihood import exact_log_partition
 from sklearn_dbn.boltzmann.rbm import RBM
 from sklearn_dbn.boltzmann.samplers import Persistent
 from sklearn_dbn.boltzmann.units import Bernoulli
-from sklearn_dbn.boltzmann.updates import Offsets
+from sklearn_dbn.boltzmann.updates import Diverged, Offsets
 from sklearn_dbn.boltzmann.updown import UpDown, delta, sleep, with_expected_labels
 from tests.boltzmann import assert_rounding, every_dtype
 from tests.reference import (
@@ -480,11 +480,13 @@ def test_balanced_batches_hold_their_share_of_every_class():
 
 
 def test_divergence_names_the_parameter_and_the_epoch():
-    state = state_of(some_net((4, 3, 2)))
+    net = some_net((4, 3, 2))
+    state = state_of(net)
     rows = Rows(binary_rows(4, 30), np.float64)
     settings = tuning.Settings(UpDown(), learning_rate=1e308, batch_size=10)
-    with pytest.raises(training.Diverged) as caught:
+    with pytest.raises(Diverged) as caught:
         next(tuning.epochs(state, rows, np.arange(30) % N_LABELS, settings))
+    assert caught.value.parameter in net.names
     assert caught.value.epoch == 1
 
 

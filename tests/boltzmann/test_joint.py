@@ -11,8 +11,7 @@ from sklearn_dbn.boltzmann.data import Rows
 from sklearn_dbn.boltzmann.dbm import DBM, MeanField, bottom_up, doubled, posterior
 from sklearn_dbn.boltzmann.joint import Settings, Workspace, both_phases, epochs, start
 from sklearn_dbn.boltzmann.samplers import ContrastiveDivergence, Persistent
-from sklearn_dbn.boltzmann.training import Diverged
-from sklearn_dbn.boltzmann.updates import OFFSET_RATE
+from sklearn_dbn.boltzmann.updates import OFFSET_RATE, Diverged
 from tests import reference
 from tests.boltzmann import (
     DEPTHS,
@@ -570,17 +569,6 @@ def test_a_huge_learning_rate_diverges_by_name(dtype, centering, hidden, learnin
         )
     assert caught.value.parameter in started(LAYERS["gaussian"], hidden).dbm.names
     assert 1 <= caught.value.epoch <= 50
-
-
-@every_depth
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_each_parameter_that_leaves_the_finite_numbers_is_named(hidden, value):
-    for i in range(2 * len(hidden) + 1):
-        state = trained(LAYERS["bernoulli"], hidden, 1)
-        state.dbm.arrays[i].flat[0] = value
-        with pytest.raises(Diverged) as caught:
-            joint.require_finite(state)
-        assert (caught.value.parameter, caught.value.epoch) == (state.dbm.names[i], 2)
 
 
 @every_depth

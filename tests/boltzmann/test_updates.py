@@ -5,11 +5,13 @@ import pytest
 
 from sklearn_dbn.boltzmann.updates import (
     OFFSET_RATE,
+    Diverged,
     Offsets,
     at,
     centred_gradient,
     gradient,
     move,
+    require_finite,
     shrink,
     slide,
 )
@@ -255,3 +257,29 @@ def test_a_number_is_its_own_schedule(schedule):
 def test_a_schedule_stays_at_its_last_value(kind):
     schedule = kind([3, 2, 1])
     assert [at(schedule, epoch) for epoch in range(5)] == [3, 2, 1, 1, 1]
+
+
+# --- divergence ---------------------------------------------------------------
+
+NAMES = ("weights", "visible bias", "hidden bias")
+
+
+@every_dtype
+@pytest.mark.parametrize("which", range(3), ids=NAMES)
+@pytest.mark.parametrize(
+    "values", [[np.nan], [np.inf], [np.inf, -np.inf], ["huge"], ["-huge"]], ids=str
+)
+def test_the_parameter_that_left_the_finite_numbers_is_named(dtype, which, values):
+    huge = 1.01 * np.sqrt(np.finfo(dtype).max)
+    values = [{"huge": huge, "-huge": -huge}.get(value, value) for value in values]
+    arrays = [np.ones(shape, dtype) for shape in ((4, 3), (4,), (3,))]
+    arrays[which].flat[: len(values)] = values
+    with pytest.raises(Diverged, match=f"{NAMES[which]} left .* epoch 2") as caught:
+        require_finite(NAMES, arrays, 2)
+    assert (caught.value.parameter, caught.value.epoch) == (NAMES[which], 2)
+
+
+@every_dtype
+def test_numbers_whose_squares_are_finite_have_not_diverged(dtype):
+    large = 0.99 * np.sqrt(np.finfo(dtype).max)
+    require_finite(NAMES, [np.full(3, sign * large, dtype) for sign in (1, -1, 0)], 1)
