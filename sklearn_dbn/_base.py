@@ -2,6 +2,7 @@
 
 import time
 import warnings
+from contextlib import contextmanager
 from numbers import Integral
 
 import numpy as np
@@ -19,6 +20,8 @@ from sklearn_dbn.boltzmann.data import block_size, slices
 from sklearn_dbn.boltzmann.units import Bernoulli, Gaussian, Joint, Softmax
 from sklearn_dbn.boltzmann.updates import Diverged
 
+# How far rounding may take a mean of ones above one.
+MEAN_SLACK = 1e-6
 FAMILIES = {"bernoulli": Bernoulli(), "gaussian": Gaussian(), "softmax": Softmax()}
 
 
@@ -149,6 +152,37 @@ def templates_of(rbm, default, n_layers):
     return list(rbm)
 
 
+@contextmanager
+def about_template(rbm, i=0):
+    """Errors begin with the name of the template that they are about."""
+    try:
+        yield
+    except ValueError as error:
+        name = f"rbm[{i}]" if isinstance(rbm, list | tuple) else "rbm"
+        raise type(error)(f"{name}: {error}") from error
+
+
+def validate_templates(rbm, templates):
+    """Raise on the first template with a parameter or schedule out of range."""
+    for i, template in enumerate(templates):
+        with about_template(rbm, i):
+            template._validate_params()
+            template._schedules()
+
+
+def require_same_sizes(given, sizes, fitted, kind):
+    """Raise if training would go on with other ``sizes`` than the ``fitted`` ones.
+
+    ``given`` is the parameter as the user wrote it, ``kind`` names the network.
+    """
+    if sizes != fitted:
+        raise ValueError(
+            f"hidden_layer_sizes={given!r}, but training goes on from a fitted {kind} "
+            f"of {fitted} hidden units. Set hidden_layer_sizes back, or fit anew with "
+            "warm_start=False."
+        )
+
+
 def pairs_of(visible, n_features):
     """``visible`` as a list of (kind, n_features) pairs."""
     if isinstance(visible, str):
@@ -158,8 +192,23 @@ def pairs_of(visible, n_features):
 
 def require_count(name, value, least=1):
     """Raise unless a parameter is an integer of at least ``least``."""
-    if not isinstance(value, Integral) or value < least:
+    is_count = isinstance(value, Integral) and not isinstance(value, bool)
+    if not is_count or value < least:
         raise ValueError(f"{name} must be an integer >= {least}; found {value!r}.")
+
+
+def require_possible_mean(units, mean):
+    """Raise if ``data_mean`` is not a mean that the visible units can have."""
+    for family, columns in units.blocks(len(mean)):
+        furthest = max(mean[columns].tolist(), key=lambda value: abs(value - 0.5))
+        is_possible = -MEAN_SLACK <= furthest <= 1 + MEAN_SLACK
+        if not isinstance(family, Gaussian) and not is_possible:
+            raise ValueError(
+                "data_mean must lie in [0, 1] for Bernoulli and softmax units; found "
+                f"{furthest:.6g}. Give the mean of rows scaled to [0, 1], describe "
+                "the columns as 'gaussian' in visible, or leave data_mean out to have "
+                "it estimated."
+            )
 
 
 def map_blocks(function, X, dtype, n_columns):

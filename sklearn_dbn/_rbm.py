@@ -18,6 +18,7 @@ from sklearn_dbn._base import (
     map_blocks,
     next_epoch,
     require_count,
+    require_possible_mean,
     row_dtype,
     run_epochs,
     schedule,
@@ -277,7 +278,8 @@ class RBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         Raises
         ------
         ValueError
-            If the shapes do not fit each other or a value is not finite.
+            If the shapes do not fit each other, a value is not finite, or `data_mean`
+            is no mean of such units.
 
         Examples
         --------
@@ -304,6 +306,7 @@ class RBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         if data_mean is None:
             data_mean = _model_mean(rbm, seed)
         data_mean = _check_vector(data_mean, n_features, dtype, "data_mean")
+        require_possible_mean(rbm.visible, data_mean)
         estimator.n_features_in_ = n_features
         state = training.start(rbm, data_mean, estimator._settings(rbm, data_mean), rng)
         estimator._publish(state, seed)
@@ -414,19 +417,25 @@ class RBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         return rows, state, seed
 
     def _settings(self, rbm, data_mean, n_rows=0):
-        momentum = self.momentum
-        if isinstance(momentum, str):
-            momentum = _automatic_momentum(n_rows, self.batch_size)
         return training.Settings(
             sampler=self._sampler(rbm, data_mean),
-            learning_rate=schedule("learning_rate", self.learning_rate, POSITIVE),
-            n_gibbs_steps=schedule("n_gibbs_steps", self.n_gibbs_steps, COUNT),
-            momentum=schedule("momentum", momentum, FRACTION),
+            **self._schedules(n_rows),
             weight_decay=float(self.weight_decay),
             centering=self.centering,
             batch_size=self.batch_size,
             draw_visible=self.draw_visible,
         )
+
+    def _schedules(self, n_rows=0):
+        """Parameters that may change from epoch to epoch, checked to lie in range."""
+        momentum = self.momentum
+        if isinstance(momentum, str):
+            momentum = _automatic_momentum(n_rows, self.batch_size)
+        return {
+            "learning_rate": schedule("learning_rate", self.learning_rate, POSITIVE),
+            "n_gibbs_steps": schedule("n_gibbs_steps", self.n_gibbs_steps, COUNT),
+            "momentum": schedule("momentum", momentum, FRACTION),
+        }
 
     def _sampler(self, rbm, data_mean):
         n_chains = self.n_chains or self.batch_size

@@ -1014,6 +1014,13 @@ def test_from_parameters_estimates_the_base_rate():
         ({"intercept_hidden": np.zeros(3)}, "intercept_hidden"),
         ({"intercept_hidden": np.zeros((2, 1))}, "intercept_hidden"),
         ({"data_mean": np.zeros(2)}, "data_mean"),
+        ({"data_mean": [0, 2, 0]}, r"data_mean must .*\[0, 1\].*found 2.*leave"),
+        ({"data_mean": [0, 1, -0.1]}, r"data_mean must .*found -0\.1"),
+        ({"data_mean": [0, 0, 1.1], "visible": "softmax"}, r"data_mean .* 1\.1"),
+        (
+            {"data_mean": [7, 2, 0], "visible": [("gaussian", 1), ("bernoulli", 2)]},
+            "data_mean .* found 2",
+        ),
         ({"components": np.full((2, 3), np.inf)}, "components"),
         ({"intercept_visible": [0, np.nan, 0]}, "intercept_visible"),
         ({"visible": [("gaussian", 2)]}, "visible"),
@@ -1029,6 +1036,23 @@ def test_bad_parameters_from_elsewhere_are_errors_that_name_them(change, name):
     }
     with pytest.raises(ValueError, match=name):
         RBMTransformer.from_parameters(**(parameters | change))
+
+
+@pytest.mark.parametrize("visible", ["bernoulli", "softmax"])
+def test_from_parameters_takes_means_at_the_ends_of_their_range(visible):
+    mean = np.array([1 + 1e-15, 0, 0])
+    rbm = RBMTransformer.from_parameters(
+        np.zeros((2, 3)), np.zeros(3), np.zeros(2), data_mean=mean, visible=visible
+    )
+    np.testing.assert_array_equal(rbm.data_mean_, mean)
+
+
+def test_from_parameters_takes_any_mean_of_gaussian_units():
+    mean = np.array([7.0, -2.0, 0.0])
+    rbm = RBMTransformer.from_parameters(
+        np.zeros((2, 3)), np.zeros(3), np.zeros(2), data_mean=mean, visible="gaussian"
+    )
+    np.testing.assert_array_equal(rbm.data_mean_, mean)
 
 
 # --- samples ------------------------------------------------------------------
@@ -1116,7 +1140,7 @@ def test_drawing_with_a_seed_is_repeatable(draw):
 
 
 @pytest.mark.parametrize("name", ["n_samples", "n_gibbs_steps"])
-@pytest.mark.parametrize("value", [0, -1, 2.0, None])
+@pytest.mark.parametrize("value", [0, -1, 2.0, None, True])
 def test_a_bad_number_of_samples_or_steps_is_an_error(name, value):
     with pytest.raises(ValueError, match=name):
         known(2, 3).sample(**({"n_samples": 1, "n_gibbs_steps": 1} | {name: value}))
