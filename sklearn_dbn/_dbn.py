@@ -38,8 +38,8 @@ class DBNClassifier(ClassifierMixin, DeepBeliefNetwork):
         draw_visible=True)`` with learning rates that fall to a twentieth: 100
         epochs from 0.3 and ``weight_scale=3`` for the first layer, 30 epochs and
         ``weight_scale=1`` for the others, from 0.2 for the last and from 0.1 for
-        those between. With a template given, a grid
-        search may say ``rbm__learning_rate``.
+        those between. To search over ``rbm__learning_rate`` and the like, give a
+        template, such as ``rbm=RBMTransformer()``: None has no parameters to set.
     fine_tuning : {"up-down", "discriminative", "hybrid"} or None, \
 default="up-down"
         ``"up-down"`` is contrastive wake-sleep, purely generative;
@@ -362,15 +362,12 @@ default="up-down"
             self, X, y, accept_sparse="csr", dtype="numeric", reset=not resume
         )
         check_classification_targets(y)
-        known = self.classes_ if resume else self._new_classes(y, classes)
-        codes = np.minimum(np.searchsorted(known, y), len(known) - 1)
-        unknown = known[codes] != y
-        if unknown.any():
-            raise ValueError(
-                f"y has the label {y[unknown][0]!r}, which is not among the classes "
-                f"{known!r}. Name every class in `classes` of the first partial_fit, "
-                "or fit anew."
-            )
+        if resume:
+            self._require_same_sizes()
+            known = self._same_classes(classes)
+        else:
+            known = self._new_classes(y, classes)
+        codes = _codes(y, known)
         if not resume:
             self._begin(X, len(known))
             self.classes_ = known
@@ -379,13 +376,23 @@ default="up-down"
         return X, codes
 
     def _new_classes(self, y, classes):
-        known = unique_labels(y) if classes is None else unique_labels(classes)
+        known = np.unique(y) if classes is None else _classes(classes)
         if len(known) < 2:
             raise ValueError(
-                f"y has 1 class only, {known[0]!r}; {type(self).__name__} needs rows "
-                "of at least 2 classes."
+                f"y has 1 class only, {known.tolist()[0]!r}; {type(self).__name__} "
+                "needs rows of at least 2 classes."
             )
         return known
+
+    def _same_classes(self, classes):
+        """The classes that training began with, which `classes` must not contradict."""
+        known = self.classes_.tolist()
+        if classes is not None and _classes(classes).tolist() != known:
+            raise ValueError(
+                f"classes={np.asarray(classes).tolist()} is not the same as on last "
+                f"call to partial_fit, was: {known}. Leave classes out, or fit anew."
+            )
+        return self.classes_
 
     def _report(self, rows, codes):
         which = np.arange(min(PREVIEW_ROWS, len(rows)))
@@ -544,7 +551,8 @@ default="up-down"
         one_hot = np.broadcast_to(y, n_samples)[:, None] == self.classes_
         if not one_hot.any(axis=1).all():
             raise ValueError(
-                f"y must hold labels among {self.classes_!r}; found {y!r}."
+                f"y must hold labels among {self.classes_.tolist()}; found "
+                f"{y.tolist()!r}."
             )
         return one_hot.astype(self.top_rbm_.components_.dtype)
 
@@ -597,7 +605,8 @@ class DBNTransformer(DeepBeliefNetwork):
         draw_visible=True)`` with learning rates that fall to a twentieth: 100
         epochs from 0.3 and ``weight_scale=3`` for the first layer, 30 epochs and
         ``weight_scale=1`` for the others, from 0.2 for the last and from 0.1 for
-        those between.
+        those between. To search over ``rbm__learning_rate`` and the like, give a
+        template, such as ``rbm=RBMTransformer()``: None has no parameters to set.
     fine_tuning : {"up-down"} or None, default="up-down"
         ``"up-down"`` is contrastive wake-sleep; None leaves the network as
         pre-trained.
@@ -780,7 +789,9 @@ class DBNTransformer(DeepBeliefNetwork):
 
     def _prepare(self, X, resume):
         X = self._validate_rows(X, reset=not resume)
-        if not resume:
+        if resume:
+            self._require_same_sizes()
+        else:
             self._begin(X, 0)
             self._sketch(X, None)
         self._warn_of_range(X)
@@ -925,6 +936,26 @@ class DBNTransformer(DeepBeliefNetwork):
         check_is_fitted(self)
         names = vars(self).get("feature_names_in_")
         return started_regressor(*self._upward(), mlp_params, names)
+
+
+def _classes(classes):
+    """The distinct labels of the parameter ``classes``, of the dtype they came in."""
+    unique_labels(classes)
+    return np.unique(classes)
+
+
+def _codes(y, classes):
+    """The number, in ``classes``, of the label of each row."""
+    numbers = {label: number for number, label in enumerate(classes.tolist())}
+    labels = y.tolist()
+    unknown = [label for label in labels if label not in numbers]
+    if unknown:
+        raise ValueError(
+            f"y has the label {unknown[0]!r}, which is not among the classes "
+            f"{classes.tolist()}. Name every class in `classes` of the first "
+            "partial_fit, or fit anew."
+        )
+    return np.array([numbers[label] for label in labels])
 
 
 def _log(p):

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_dbn._base import (
     BoltzmannEstimator,
+    about_template,
     generator_from,
     hidden_sizes,
     make_generator,
@@ -18,9 +19,11 @@ from sklearn_dbn._base import (
     next_epoch,
     pairs_of,
     require_count,
+    require_same_sizes,
     row_dtype,
     run_epochs,
     templates_of,
+    validate_templates,
     warn_of_range,
 )
 from sklearn_dbn._rbm import RBMTransformer
@@ -68,13 +71,13 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         sizes = hidden_sizes(self.hidden_layer_sizes)
         rng = make_generator(self.random_state)
         templates = self._templates(len(sizes))
-        for template in templates:
-            template._validate_params()
+        validate_templates(self.rbm, templates)
+        with about_template(self.rbm):
+            make_units(templates[0].visible, X.shape[1])
         seeds = rng.integers(2**31, size=len(sizes) + 1).tolist()
         kinds = [templates[0].visible, *["bernoulli"] * (len(sizes) - 1)]
         widths = [X.shape[1], *sizes[:-1]]
         if n_labels:
-            make_units(kinds[-1], widths[-1])
             kinds[-1] = [*pairs_of(kinds[-1], widths[-1]), ("softmax", n_labels)]
         layers = [
             clone(template).set_params(
@@ -99,6 +102,12 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         if self.rbm is None:
             return _default_templates(n_layers)
         return templates_of(self.rbm, None, n_layers)
+
+    def _require_same_sizes(self):
+        """Raise if hidden_layer_sizes are not those of the fitted network."""
+        given, top = self.hidden_layer_sizes, len(self.top_rbm_.intercept_hidden_)
+        fitted = [*map(len, self.recognition_intercepts_), top]
+        require_same_sizes(given, hidden_sizes(given), fitted, type(self).__name__)
 
     def _fit(self, X, y, codes):
         """Train what is not trained yet, each layer under a task of its own."""

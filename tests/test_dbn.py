@@ -3,15 +3,18 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.callback import ProgressBar
 from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 from sklearn.utils import estimator_checks, get_tags
+from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_dbn import DBNClassifier, DBNTransformer, RBMTransformer
@@ -189,6 +192,54 @@ def test_there_is_a_template_for_each_layer(estimator, digits):
 
 
 @both
+@pytest.mark.parametrize(
+    ("rbm", "message"),
+    [
+        (RBMTransformer(learning_rate=[-1]), "rbm: learning_rate as a sequence"),
+        (RBMTransformer(visible=[("bernoulli", 5)]), "rbm: visible=.*but X has 6"),
+        (
+            [RBMTransformer(visible=[("bernoulli", 5)]), RBMTransformer()],
+            r"rbm\[0\]: visible=.*but X has 6",
+        ),
+    ],
+    ids=str,
+)
+def test_errors_begin_with_the_template_that_they_are_about(estimator, rbm, message):
+    with pytest.raises(ValueError, match=f"^{message}"):
+        quick(estimator, rbm=rbm).fit(*binary_rows())
+
+
+@both
+def test_bad_parameters_of_templates_are_invalid_parameters(estimator):
+    good, bad = RBMTransformer(), RBMTransformer(learning_rate=-1)
+    for rbm, name in ((bad, "rbm"), ([good, bad], r"rbm\[1\]")):
+        message = f"^{name}: The 'learning_rate' parameter of RBMTransformer"
+        with pytest.raises(InvalidParameterError, match=message):
+            quick(estimator, rbm=rbm).fit(*binary_rows())
+
+
+@both
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize("sizes", [(12, 9), (12,), (12, 8, 8), 12], ids=str)
+def test_training_on_with_other_sizes_is_an_error(estimator, method, sizes):
+    X, y = binary_rows()
+    fitted = quick(estimator, warm_start=True).fit(X, y)
+    before = pickle.loads(pickle.dumps(fitted))
+    message = r"hidden_layer_sizes=.*\[12, 8\] hidden units.*warm_start=False"
+    with pytest.raises(ValueError, match=message):
+        getattr(fitted.set_params(hidden_layer_sizes=sizes), method)(X, y)
+    assert_same(fitted, before)
+
+
+@both
+@pytest.mark.parametrize("n_samples", [0, 2.0, True])
+def test_a_bad_number_of_samples_is_an_error(estimator, n_samples):
+    fitted = quick(estimator).fit(*binary_rows())
+    with pytest.raises(ValueError, match=f"n_samples must be .*found {n_samples}"):
+        fitted.sample(n_samples)
+
+
+@both
 @pytest.mark.parametrize("sizes", [(5,), (5, 4)])
 def test_units_that_templates_do_not_know_are_named(estimator, sizes, digits):
     params = {"rbm": RBMTransformer(visible="poisson"), "hidden_layer_sizes": sizes}
@@ -240,6 +291,32 @@ def test_labels_of_any_dtype(digits):
     other = DBNClassifier(**params).fit(X, names.astype(object))
     assert list(other.predict(X)) == [f"digit {k}" for k in one.predict(X)]
     assert other.sample(3, y="digit 7", random_state=0).shape == (3, 64)
+
+
+LABELS = {
+    "str": np.array(["a", "b"]),
+    "object": np.array(["a", "b"], object),
+    "list": ["a", "b"],
+    "string": pd.array(["a", "b"], dtype="string"),
+    "categorical": pd.Categorical(["a", "b"]),
+    "categorical of int": pd.Categorical([3, 5]),
+    "float32": np.array([3, 5], np.float32),
+    "bool": np.array([False, True]),
+}
+
+
+@pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS)
+def test_classes_have_the_dtype_that_scikit_learn_gives_them(labels):
+    X, codes = binary_rows()
+    y = [labels[k] for k in codes] if isinstance(labels, list) else labels[codes]
+    expected = LogisticRegression().fit(X, y).classes_
+    dbn = quick(DBNClassifier((4,), n_iter=1))
+    for fitted in (clone(dbn).fit(X, y), clone(dbn).partial_fit(X, y)):
+        assert fitted.classes_.dtype == fitted.predict(X).dtype == expected.dtype
+        np.testing.assert_array_equal(fitted.classes_, expected)
+    named = clone(dbn).partial_fit(X, y, classes=labels)
+    assert named.classes_.dtype == np.asarray(labels).dtype
+    np.testing.assert_array_equal(named.partial_fit(X, y).classes_, expected)
 
 
 @pytest.mark.parametrize("n_classes", [2, 120])
@@ -360,22 +437,50 @@ def test_sample_returns_labels_unless_given(digits):
     np.testing.assert_array_equal(X, again)
     means = dbn.sample(2, y=[1, 2], mean_visible=True, random_state=0)
     assert ((means > 0) & (means < 1)).all()
-    with pytest.raises(ValueError, match="y must hold labels among"):
+    with pytest.raises(ValueError, match=r"y must hold labels among \[0, .*found 11"):
         dbn.sample(2, y=11)
     with pytest.raises(ValueError, match="n_samples"):
         dbn.sample(2, y=[1, 2, 3])
 
 
-def test_one_class_is_refused(digits):
-    with pytest.raises(ValueError, match="1 class only"):
-        DBNClassifier((5,)).fit(digits[0], np.zeros(400))
+@pytest.mark.parametrize(
+    ("y", "shown"), [(np.zeros(60, int), "0"), (np.full(60, "a", object), "'a'")]
+)
+def test_one_class_is_refused(y, shown):
+    with pytest.raises(ValueError, match=f"y has 1 class only, {shown};"):
+        DBNClassifier((5,)).fit(binary_rows()[0], y)
 
 
 def test_a_new_class_is_refused(digits):
     X, y = digits
     dbn = DBNClassifier((5,), n_iter=1).partial_fit(X[y < 5], y[y < 5])
-    with pytest.raises(ValueError, match="not among the classes"):
+    message = r"y has the label \d, which is not among the classes \[0, 1, 2, 3, 4\]"
+    with pytest.raises(ValueError, match=message):
         dbn.partial_fit(X, y)
+
+
+@pytest.mark.parametrize("y", [[2, "c"] * 30, [1, 2] * 30], ids=["mixed", "numbers"])
+def test_a_label_of_another_kind_is_a_new_class(y):
+    X, codes = binary_rows()
+    dbn = quick(DBNClassifier((5,))).partial_fit(X, np.array(["a", "b"])[codes])
+    with pytest.raises(ValueError, match=r"which is not among .*\['a', 'b'\]"):
+        dbn.partial_fit(X, y)
+
+
+def test_later_classes_must_be_those_of_the_first_call():
+    X, y = binary_rows()
+    dbn = quick(DBNClassifier((5,)))
+    dbn.partial_fit(X, y, classes=[0, 1]).partial_fit(X, y, classes=[1, 0])
+    message = r"classes=\[0, 1, 2\] is not the same as on last call.*was: \[0, 1\]"
+    with pytest.raises(ValueError, match=message):
+        dbn.partial_fit(X, y, classes=np.arange(3))
+
+
+@pytest.mark.parametrize("classes", [[["a", "b"]], ["a", 1], [0.5, 1.5], "ab"], ids=str)
+def test_classes_that_are_no_labels_are_refused(classes):
+    X, codes = binary_rows()
+    with pytest.raises(ValueError, match=r"label|array-like"):
+        DBNClassifier((5,)).partial_fit(X, np.array(["a", "b"])[codes], classes=classes)
 
 
 def test_partial_fit_takes_all_classes_at_first(digits):
