@@ -9,10 +9,12 @@ import numpy as np
 from sklearn.base import _fit_context, clone
 from sklearn.callback import with_callbacks
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from sklearn_dbn._base import (
     BoltzmannEstimator,
+    about_template,
     generator_from,
     hidden_sizes,
     make_generator,
@@ -21,10 +23,13 @@ from sklearn_dbn._base import (
     next_epoch,
     pairs_of,
     require_count,
+    require_possible_mean,
+    require_same_sizes,
     row_dtype,
     run_epochs,
     schedule,
     templates_of,
+    validate_templates,
     validate_weights,
     warn_of_range,
 )
@@ -70,7 +75,9 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         `n_components` and `random_state` are replaced, its `visible` describes the
         columns of X, its `weight_scale` sets the initial weights, and layers above
         the first draw their data. None is ``RBMTransformer(algorithm="cd",
-        batch_size=50, momentum=0.5, draw_visible=True)``.
+        batch_size=50, momentum=0.5, draw_visible=True)``. To search over
+        ``rbm__learning_rate`` and the like, give a template: None has no parameters
+        to set.
     pretraining : {"doubled"} or None, default="doubled"
         ``"doubled"`` trains one RBM on top of the other, with input or output
         doubled to stand in for the neighbour that is missing; None begins joint
@@ -281,7 +288,8 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         Raises
         ------
         ValueError
-            If the shapes do not fit each other or a value is not finite.
+            If the shapes do not fit each other, a value is not finite, or `data_mean`
+            is no mean of such units.
 
         Examples
         --------
@@ -297,13 +305,14 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         machine = _checked_machine(weights, intercepts)
         estimator = cls(tuple(machine.sizes[1:]), **params)
         estimator._validate_params()
-        visible = estimator._checked_templates(machine.n_layers)[0].visible
-        machine = replace(machine, visible=make_units(visible, machine.sizes[0]))
+        _layer_numbers(estimator.layer, machine.n_layers)
+        machine = replace(machine, visible=estimator._visible(machine.sizes))
         rng = make_generator(estimator.random_state)
         seed = int(rng.integers(2**31))
         if data_mean is None:
             data_mean = _model_mean(machine, seed)
         data_mean = _checked_vector(data_mean, machine.biases[0], "data_mean")
+        require_possible_mean(machine.visible, data_mean)
         estimator.n_features_in_ = machine.sizes[0]
         estimator.training_state_ = {"seed": seed, "layers": []}
         state = joint.start(machine, data_mean, estimator.n_chains, rng)
@@ -397,16 +406,13 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         statistics = rows.statistics()
         self._settings()
         sizes = hidden_sizes(self.hidden_layer_sizes)
+        if resume:
+            fitted = self._machine().sizes[1:]
+            require_same_sizes(self.hidden_layer_sizes, sizes, fitted, "DBM")
+        _layer_numbers(self.layer, len(sizes))
         if not resume:
-            visible = self._checked_templates(len(sizes))[0].visible
-            units = make_units(visible, X.shape[1])
+            units = self._visible([X.shape[1], *sizes])
             self._begin(rows, statistics, units, sizes)
-        elif sizes != self._machine().sizes[1:]:
-            raise ValueError(
-                f"hidden_layer_sizes={self.hidden_layer_sizes!r}, but training goes on "
-                f"from a fitted DBM of {self._machine().sizes[1:]} hidden units. Set "
-                "hidden_layer_sizes back, or fit anew with warm_start=False."
-            )
         warn_of_range(self, self._machine().visible, statistics)
         return X, weights
 
@@ -420,7 +426,6 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
             rbm = training.initial_rbm(
                 statistics, sizes[i], units, rng, template.weight_scale
             )
-            template._settings(rbm, statistics.mean)
             layers.append(dbm.doubled(rbm, i, len(sizes), self.prior_share))
             sample = layers[-1].hidden_mean(sample)
             statistics, units = Rows(sample, rows.dtype).statistics(), Bernoulli()
@@ -442,9 +447,14 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
 
     def _checked_templates(self, n_layers):
         templates = self._templates(n_layers)
-        for template in templates:
-            template._validate_params()
+        validate_templates(self.rbm, templates)
         return templates
+
+    def _visible(self, sizes):
+        """The visible units of layers of these sizes, all templates validated."""
+        first, *_ = self._checked_templates(len(sizes) - 1)
+        with about_template(self.rbm):
+            return make_units(first.visible, sizes[0])
 
     def _unfinished_layers(self):
         """Numbers of the layers to pre-train: none below one that has begun."""
@@ -475,12 +485,11 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         return f"layer {i + 1}", steps, n_epochs, publish, rows
 
     def _layer_template(self, i):
-        """The template of layer ``i``, its parameters validated."""
-        template = clone(self._templates(len(self.weights_))[i])
+        """The template of layer ``i``, made to fit, its parameters validated."""
+        template = clone(self._checked_templates(len(self.weights_))[i])
         template.set_params(n_components=self.weights_[i].shape[1])
         if i:
             template.set_params(draw_visible=True)
-        template._validate_params()
         return template
 
     def _layer_rows(self, i, X, weights, batch_size):
@@ -661,16 +670,17 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
 
     def _layers(self, layer):
         """The numbers, from 1, of the hidden layers that ``layer`` names."""
-        n_layers = len(self.weights_)
-        if isinstance(layer, str) and layer == "all":
-            return range(1, n_layers + 1)
-        is_number = isinstance(layer, Integral) and not isinstance(layer, bool)
-        if not is_number or not 1 <= abs(layer) <= n_layers:
+        return _layer_numbers(layer, len(self.weights_))
+
+    def _require_names(self, layer):
+        """Raise if a data frame is asked for, but ``layer`` has no column names."""
+        is_array = _get_output_config("transform", self)["dense"] == "default"
+        if not is_array and self._layers(layer) != self._layers(self.layer):
             raise ValueError(
-                f"layer must be 'all' or one of 1..{n_layers} (or -1 for the top, "
-                f"-{n_layers}..-1); found {layer!r}."
+                f"layer={layer!r}, but data frames as output have names for the units "
+                f"of layer={self.layer!r} of the constructor only. Use "
+                f"set_params(layer={layer!r}), or set_output(transform='default')."
             )
-        return [layer if layer > 0 else n_layers + 1 + layer]
 
     def _map(self, X, function, n_columns=None):
         """``function(machine, rows, means, out)`` on blocks of rows of X."""
@@ -694,7 +704,7 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
             Visible rows.
         layer : int, "all" or None, default=None
             Layer to give instead of that of the constructor, whose units alone have
-            names: with data frames as output, set that one.
+            names: with data frames as output, another is an error.
 
         Returns
         -------
@@ -703,6 +713,8 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         """
         check_is_fitted(self)
         layers = self._layers(self.layer if layer is None else layer)
+        if layer is not None:
+            self._require_names(layer)
 
         def features(machine, rows, means, out):
             np.concatenate([means[i - 1] for i in layers], axis=1, out=out)
@@ -994,6 +1006,19 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         last = len(others) - 1
         weights = [first, *(w if i == last else 2 * w for i, w in enumerate(others))]
         return weights, machine.biases[1:]
+
+
+def _layer_numbers(layer, n_layers):
+    """The numbers, from 1, of the hidden layers that ``layer`` names."""
+    if isinstance(layer, str) and layer == "all":
+        return list(range(1, n_layers + 1))
+    is_number = isinstance(layer, Integral) and not isinstance(layer, bool)
+    if not is_number or not 1 <= abs(layer) <= n_layers:
+        raise ValueError(
+            f"layer must be 'all' or one of 1..{n_layers} (or -1 for the top, "
+            f"-{n_layers}..-1); found {layer!r}."
+        )
+    return [layer if layer > 0 else n_layers + 1 + layer]
 
 
 def _checked_machine(weights, intercepts):

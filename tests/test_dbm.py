@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 from scipy.special import expit
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.callback import ProgressBar
 from sklearn.datasets import load_digits
@@ -17,6 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import BernoulliRBM, MLPClassifier
 from sklearn.pipeline import Pipeline
+from sklearn.utils._param_validation import InvalidParameterError
 
 from sklearn_dbn import DBMTransformer, DBNClassifier, RBMTransformer
 from sklearn_dbn.boltzmann import joint, training
@@ -649,10 +651,45 @@ def test_a_layer_that_is_not_there_is_an_error(layer, method):
 
 
 def test_a_layer_of_the_constructor_that_is_not_there_is_an_error():
-    dbm = small(layer=3).fit(binary_rows())
-    for ask in (lambda: dbm.transform(binary_rows()), dbm.get_feature_names_out):
+    X = binary_rows()
+    dbm = small().fit(X).set_params(layer=3)
+    for ask in (lambda: dbm.transform(X), dbm.get_feature_names_out):
         with pytest.raises(ValueError, match=r"layer must be .*found 3"):
             ask()
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize("layer", [0, 3, True])
+def test_a_layer_that_is_not_there_is_an_error_before_training(method, layer):
+    dbm = small(layer=layer)
+    with pytest.raises(ValueError, match=rf"layer must be .*1\.\.2.*found {layer}"):
+        getattr(dbm, method)(binary_rows())
+    assert not hasattr(dbm, "weights_")
+
+
+def test_training_on_wants_a_layer_that_is_there():
+    dbm = small(warm_start=True).fit(binary_rows())
+    before = by_pickle(dbm)
+    with pytest.raises(ValueError, match=r"layer must be .*found 3"):
+        dbm.set_params(layer=3, n_iter=5).fit(binary_rows())
+    assert_same_fit(dbm, before)
+
+
+@pytest.mark.parametrize("layer", [1, "all"])
+@pytest.mark.parametrize("container", ["pandas", "global pandas"])
+def test_data_frames_have_names_for_one_layer_only(layer, container):
+    X = binary_rows()
+    dbm = small().fit(X)
+    if container == "pandas":
+        dbm.set_output(transform="pandas")
+    with config_context(transform_output=container.split()[-1]):
+        message = rf"layer={layer!r}, but .*set_params\(layer={layer!r}\).*'default'"
+        with pytest.raises(ValueError, match=message):
+            dbm.transform(X, layer=layer)
+        for same in (-1, 2, None):
+            assert dbm.transform(X, layer=same).shape == (60, 3)
+        dbm.set_output(transform="default")
+        assert dbm.transform(X, layer=layer).shape == (60, 7 if layer == "all" else 4)
 
 
 @pytest.mark.parametrize(("layer", "n"), [(-1, 3), (1, 4), ("all", 7)])
@@ -826,7 +863,7 @@ def test_sampling_is_repeatable_and_changes_nothing(n_samples):
 
 
 @pytest.mark.parametrize("name", ["n_samples", "n_gibbs_steps"])
-@pytest.mark.parametrize("value", [0, 2.0])
+@pytest.mark.parametrize("value", [0, 2.0, True])
 def test_a_bad_number_of_samples_or_steps_is_an_error(name, value):
     with pytest.raises(ValueError, match=name):
         known(3, 2, 2).sample(**({"n_samples": 1} | {name: value}))
@@ -1052,7 +1089,9 @@ def test_from_parameters_estimates_the_base_rate():
         ({"weights": [np.full((3, 2), np.inf), np.zeros((2, 4))]}, r"weights\[0\]"),
         ({"intercepts": [[0, np.nan, 0], [0] * 2, [0] * 4]}, r"intercepts\[0\]"),
         ({"data_mean": [0, np.inf, 0]}, "data_mean"),
-        ({"rbm": RBMTransformer(visible=[("softmax", 2)])}, "visible.*2 features"),
+        ({"data_mean": [1, 2, 0]}, r"data_mean must .*\[0, 1\].*found 2.*leave"),
+        ({"layer": 3}, r"layer must be .*found 3"),
+        ({"rbm": RBMTransformer(visible=[("softmax", 2)])}, "^rbm: vis.*2 features"),
         ({"rbm": RBMTransformer(visible="poisson")}, "visible.*'poisson'"),
         ({"rbm": [RBMTransformer()]}, "1 templates"),
         ({"n_chains": 0}, "n_chains"),
@@ -1305,7 +1344,8 @@ def test_a_bad_schedule_is_an_error_before_anything_is_trained(name, schedule, w
         dbm = small(**{name: schedule})
     else:
         dbm = small(rbm=[template(), template(**{name: schedule})])
-    with pytest.raises(ValueError, match=f"{name} as a sequence must be"):
+    where = "" if whose == "machine" else r"rbm\[1\]: "
+    with pytest.raises(ValueError, match=f"^{where}{name} as a sequence must be"):
         dbm.fit(binary_rows())
     assert not fitted(dbm).keys() & {"DBMTransformer.weights_.0"}
 
@@ -1357,8 +1397,15 @@ def test_a_wrong_number_of_templates_is_an_error(n):
 )
 @pytest.mark.parametrize("pretraining", ["doubled", None])
 def test_a_bad_template_is_an_error(params, message, pretraining):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=f"^rbm: .*{message}"):
         small(rbm=template(**params), pretraining=pretraining).fit(binary_rows())
+
+
+def test_a_bad_template_of_several_is_named():
+    X = binary_rows()
+    templates = [template(), template(learning_rate=-1)]
+    with pytest.raises(InvalidParameterError, match=r"^rbm\[1\]: The 'learning_rate'"):
+        small(rbm=templates).fit(X)
 
 
 @every_depth
