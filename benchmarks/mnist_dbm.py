@@ -10,7 +10,7 @@ mean field, log Z bracketed by annealed importance sampling from both sides.
 Joint training starts from one of three: ``doubled`` pre-training (``--prior-share``
 one half for 2009, one third for 2012), ``none``, random weights and centering, or
 ``rbm``, the RBM 784-500 that ``mnist_rbm_likelihood.py`` has trained, which must have
-run before (``--quick`` trains its own for 80 epochs): with no weights above it is a
+run before (``--quick`` trains its own for 160 epochs): with no weights above it is a
 DBM already, whose bound is the RBM's likelihood.
 
 A checkpoint is written every few epochs; the same command resumes from it. With
@@ -84,7 +84,7 @@ def new_model(X, options):
     if options.start != "rbm":
         return DBMTransformer(tuple(options.sizes), **settings)
     if options.quick:
-        rbm = untrained_rbm(80, options.seed).fit(X)
+        rbm = untrained_rbm(160, options.seed).fit(X)
     else:
         rbm = joblib.load(OUT / "mnist_rbm.joblib")
     n_first, *others = options.sizes

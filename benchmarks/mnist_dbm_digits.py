@@ -32,16 +32,16 @@ def pretrained(X, seed):
         algorithm="cd",
         batch_size=100,
         draw_visible=True,
-        momentum=0.5,
-        learning_rate=np.linspace(0.1, 0.01, 30).tolist(),
-        n_iter=30,
+        momentum=[0.5, 0.5, 0.9],
+        learning_rate=np.linspace(0.1, 0.002, 40).tolist(),
+        n_iter=40,
     )
     dbm = DBMTransformer((500, 1000), rbm=rbm, n_iter=0, verbose=1, random_state=seed)
     return dbm.fit(X)
 
 
 def new_model(dbm, classes, options):
-    shares = (0.2, 0.2, 0.0) if options.dropout else (0.0, 0.0, 0.0)
+    shares = (0.2, 0.4, 0.5) if options.dropout else (0.0, 0.0, 0.0)
     return dbm.to_dbn(
         classes,
         fine_tuning="discriminative",

@@ -77,8 +77,8 @@ def stage_parameters(stage, quick):
         return settings | {"generative_weight": 0.1, "dropout": [0.2, 0.5]}
     if stage == "discriminative":
         return fine_tuned(stage, 5 if quick else 20)
-    dropout = {"dropout": [0.2, 0.2, 0.2, 0.0]}
-    return fine_tuned("discriminative", 10 if quick else 200) | dropout
+    dropout = {"dropout": [0.2, 0.5, 0.5, 0.5]}
+    return fine_tuned("discriminative", 10 if quick else 250, 0.3) | dropout
 
 
 def fine_tuned(objective, n_epochs, rate=0.1):
