@@ -84,7 +84,7 @@ def new_model(X, options):
     if options.start != "rbm":
         return DBMTransformer(tuple(options.sizes), **settings)
     if options.quick:
-        rbm = untrained_rbm(160, options.seed).fit(X)
+        rbm = untrained_rbm(160, options.seed).set_params(n_iter=160).fit(X)
     else:
         rbm = joblib.load(OUT / "mnist_rbm.joblib")
     n_first, *others = options.sizes

@@ -40,6 +40,8 @@ class Discriminative:
 
     dropout: tuple
 
+    centred = False
+
     def step(self, state, v, labels, rate, out):
         """Write ``rate`` times the mean gradient over the rows into ``out``."""
         net, rng = state.net, state.rng
@@ -61,6 +63,8 @@ class Sum:
 
     objectives: tuple
     weights: tuple
+
+    centred = False
 
     def step(self, state, v, labels, rate, out):
         first, *others = zip(self.objectives, self.weights, strict=True)

@@ -9,6 +9,7 @@ enter as means given them, which is unbiased and of less variance.
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -159,8 +160,7 @@ def learn(state, rows, batch, settings, work):
         updates.slide(offset, work.offset_rates, means)
     gradient(state, work, signed, settings.centering)
     sparsen(state, work.steps, settings, rate)
-    for weights in state.dbm.weights:
-        updates.shrink(weights, rate * settings.weight_decay, momentum)
+    decay(state, rate * settings.weight_decay, momentum, settings.centering)
     updates.move(state.parameters, state.velocity, work.step, momentum)
     if not math.isfinite(np.dot(state.dbm.biases[1], state.dbm.biases[1])):
         updates.require_finite(state.dbm.names, state.dbm.arrays, state.epoch + 1)
@@ -211,6 +211,19 @@ def gradient(state, work, signed, centering):
         steps.biases[i + 1][...] += pair[2]
     for bias, total in zip(steps.biases[1:-1], sums[1:-1], strict=True):
         bias -= total
+
+
+def decay(state, rate, momentum, centering):
+    """Weight decay of all pairs of layers."""
+    biases, offsets = pairwise(state.dbm.biases), pairwise(state.offsets)
+    for weights, around, centre in zip(
+        state.dbm.weights, biases, offsets, strict=True
+    ):
+        if centering:
+            centre = updates.Offsets(*centre)
+            updates.shrink_centred((weights, *around), rate, momentum, centre)
+        else:
+            updates.shrink(weights, rate, momentum)
 
 
 def sparsen(state, steps, settings, rate):

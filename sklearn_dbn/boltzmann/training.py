@@ -210,7 +210,11 @@ def learn(state, rows, batch, settings, rates, work):
         updates.centred_gradient(*work.stack, signed, work.steps, state.offsets)
     else:
         updates.gradient(v, h, signed, work.steps)
-    updates.shrink(rbm.weights, learning_rate * settings.weight_decay, momentum)
+    decay = learning_rate * settings.weight_decay
+    if settings.centering:
+        updates.shrink_centred(rbm.parameters, decay, momentum, state.offsets)
+    else:
+        updates.shrink(rbm.weights, decay, momentum)
     updates.move(state.parameters, state.velocity, work.step, momentum)
     # Whatever goes wrong shows in the hidden biases with the next update.
     if not math.isfinite(np.dot(rbm.hidden_bias, rbm.hidden_bias)):

@@ -4,7 +4,8 @@ As :mod:`training` does for one RBM: an explicit state, and a generator that mov
 it on by one pass over the data for each ``next``. What is learnt is an objective
 (:class:`~sklearn_dbn.boltzmann.updown.UpDown`,
 :class:`~sklearn_dbn.boltzmann.discriminative.Discriminative` or a sum of them)
-with one method, ``step``, that writes a scaled gradient.
+with one method, ``step``, that writes a scaled gradient, ``centred`` in the top RBM
+or not.
 
 The parameters that count are averages over the course of training. Polynomial
 decay (Shamir & Zhang 2013) gives the parameters at time ``t`` a weight that grows
@@ -126,9 +127,13 @@ def learn(state, v, labels, settings, step, out):
     rate = updates.at(settings.learning_rate, state.epoch)
     momentum = updates.at(settings.momentum, state.epoch)
     settings.objective.step(state, v, labels, rate, out)
-    for array in state.net.arrays:
-        if array.ndim == 2:
-            updates.shrink(array, rate * settings.weight_decay, momentum)
+    decay, net = rate * settings.weight_decay, state.net
+    for layer in net.recognition + net.generative:
+        updates.shrink(layer.weights, decay, momentum)
+    if settings.objective.centred:
+        updates.shrink_centred(net.top.parameters, decay, momentum, state.offsets)
+    else:
+        updates.shrink(net.top.weights, decay, momentum)
     if momentum:
         updates.move(state.parameters, state.velocity, step, momentum)
     else:

@@ -106,6 +106,20 @@ def shrink(weights, rate, momentum):
         weights *= 1 - rate / (1 - momentum)
 
 
+def shrink_centred(parameters, rate, momentum, offsets):
+    """As :func:`shrink`, with biases that keep the fields at the offsets.
+
+    That is the step of the centred machine, whose biases have no penalty. Without it
+    learning would come to rest where the gradients of the biases are not zero.
+    """
+    weights, visible_bias, hidden_bias = parameters
+    if rate:
+        share = rate / (1 - momentum)
+        visible_bias += share * np.dot(weights, offsets.hidden)
+        hidden_bias += share * np.dot(offsets.visible, weights)
+        shrink(weights, rate, momentum)
+
+
 def move(parameters, velocity, step, momentum):
     """Heavy-ball momentum: ``velocity = momentum * velocity + step``, then move."""
     if momentum:

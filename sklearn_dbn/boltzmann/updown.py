@@ -50,6 +50,8 @@ class UpDown:
     recognition_rate: float = 1.0
     sampler: object = ContrastiveDivergence()
 
+    centred = True
+
     def step(self, state, v, labels, rate, out):
         """Write ``rate`` times the mean gradient over the rows into ``out``."""
         net, rate = state.net, rate / len(v)

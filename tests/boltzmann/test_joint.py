@@ -298,12 +298,15 @@ def statistics_by_hand(phases, batch, weights, offsets):
     return shifted(total, offsets, -1)
 
 
-def update_by_hand(machine, velocity, steps):
+def update_by_hand(machine, velocity, steps, centres):
     """The machine and its velocity after a step with momentum and weight decay."""
     velocity = [MOMENTUM * a + RATE * b for a, b in zip(velocity, steps, strict=True)]
-    n = len(machine.weights)
-    shrunk = [a * (1 - RATE * DECAY / (1 - MOMENTUM)) for a in machine.weights]
-    arrays = [*shrunk, *machine.arrays[n:]]
+    n, share = len(machine.weights), RATE * DECAY / (1 - MOMENTUM)
+    biases = list(machine.arrays[n:])
+    for i, weights in enumerate(machine.weights):
+        biases[i] = biases[i] + share * weights @ centres[i + 1]
+        biases[i + 1] = biases[i + 1] + share * centres[i] @ weights
+    arrays = [*((1 - share) * weights for weights in machine.weights), *biases]
     return machine.moved(
         *(a + b for a, b in zip(arrays, velocity, strict=True))
     ), velocity
@@ -347,7 +350,7 @@ def test_updates_follow_the_formulas_with_a_short_last_batch(
         if sparsity:
             for i, offset in enumerate(offsets[1:], start=len(hidden) + 1):
                 steps[i] = steps[i] + 0.3 * (0.1 - offset)
-        machine, velocity = update_by_hand(machine, velocity, steps)
+        machine, velocity = update_by_hand(machine, velocity, steps, centres)
     for found, expected in zip(state.dbm.arrays, machine.arrays, strict=True):
         assert found.dtype == dtype
         assert_rounding(found, expected)

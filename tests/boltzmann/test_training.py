@@ -125,9 +125,11 @@ def update_by_hand(machine, velocity, phases, mu, lam):
     """The machine and its velocity after a step with momentum and weight decay."""
     slope = slope_by_hand(machine, phases, mu, lam)
     velocity = [MOMENTUM * a + RATE * b for a, b in zip(velocity, slope, strict=True)]
-    weights, *biases = machine.parameters
-    weights = weights * (1 - RATE * DECAY / (1 - MOMENTUM))
-    moved = [a + b for a, b in zip((weights, *biases), velocity, strict=True)]
+    weights, visible, hidden = machine.parameters
+    share = RATE * DECAY / (1 - MOMENTUM)
+    visible, hidden = visible + share * weights @ lam, hidden + share * mu @ weights
+    shrunk = (1 - share) * weights, visible, hidden
+    moved = [a + b for a, b in zip(shrunk, velocity, strict=True)]
     return machine.moved(*moved), velocity
 
 

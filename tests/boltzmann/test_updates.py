@@ -13,6 +13,7 @@ from sklearn_dbn.boltzmann.updates import (
     move,
     require_finite,
     shrink,
+    shrink_centred,
     slide,
 )
 from tests import reference
@@ -216,6 +217,37 @@ def test_weight_decay_is_a_step_against_the_weights(dtype):
     shrink(weights, 0.1, 0.0)
     assert weights.dtype == dtype
     assert_rounding(weights, [[2.7, -3.6]])
+
+
+@every_dtype
+def test_centred_weight_decay_keeps_the_fields_at_the_offsets(dtype):
+    rng = np.random.default_rng(0)
+    weights, visible, hidden = (rng.standard_normal(n) for n in ((3, 2), 3, 2))
+    mu, lam = rng.random(3), rng.random(2)
+    machine = [a.astype(dtype) for a in (weights, visible, hidden)]
+    offsets = Offsets(mu.astype(dtype), lam.astype(dtype))
+    shrink_centred(machine, 0.1, 0.5, offsets)
+    assert_rounding(machine[0], 0.8 * weights)
+    assert_rounding(machine[1] + machine[0] @ offsets.hidden, visible + weights @ lam)
+    assert_rounding(machine[2] + offsets.visible @ machine[0], hidden + mu @ weights)
+
+
+def test_centred_learning_with_decay_rests_where_the_penalised_gradient_is_zero():
+    """Following ``db = g_b``, ``dW = g_W - decay W`` around offsets, exactly."""
+    rng, decay = np.random.default_rng(0), 0.3
+    goal, mu, lam = rng.standard_normal((3, 2)), rng.random(3), rng.random(2)
+    targets = goal, rng.standard_normal(3), rng.standard_normal(2)
+    found = [np.zeros_like(a) for a in targets]
+    for _ in range(5000):
+        plain = [a - b for a, b in zip(targets, found, strict=True)]
+        weights = plain[0] - np.outer(plain[1], lam) - np.outer(mu, plain[2])
+        centred = weights, plain[1] - weights @ lam, plain[2] - mu @ weights
+        shrink_centred(found, 0.02 * decay, 0.0, Offsets(mu, lam))
+        for a, b in zip(found, centred, strict=True):
+            a += 0.02 * b
+    np.testing.assert_allclose(found[0], goal / (1 + decay), atol=1e-9)
+    np.testing.assert_allclose(found[1], targets[1], atol=1e-9)
+    np.testing.assert_allclose(found[2], targets[2], atol=1e-9)
 
 
 def test_no_weight_decay_changes_nothing():
