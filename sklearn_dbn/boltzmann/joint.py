@@ -216,9 +216,7 @@ def gradient(state, work, signed, centering):
 def decay(state, rate, momentum, centering):
     """Weight decay of all pairs of layers."""
     biases, offsets = pairwise(state.dbm.biases), pairwise(state.offsets)
-    for weights, around, centre in zip(
-        state.dbm.weights, biases, offsets, strict=True
-    ):
+    for weights, around, centre in zip(state.dbm.weights, biases, offsets, strict=True):
         if centering:
             centre = updates.Offsets(*centre)
             updates.shrink_centred((weights, *around), rate, momentum, centre)
