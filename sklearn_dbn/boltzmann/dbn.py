@@ -31,7 +31,7 @@ from sklearn_dbn.boltzmann.units import (
 ENUMERABLE_UNITS = 12
 N_DRAWS = 20
 ROWS_AT_ONCE = 256
-CACHED = 2**20
+CACHED = 2**18
 
 
 @dataclass
