@@ -72,7 +72,7 @@ def stage_parameters(stage, quick):
     if stage in ("greedy", "imagination"):
         return {"fine_tuning": None, "n_iter": 0}
     if stage == "up-down":
-        return up_down(15, [3]) if quick else up_down(150, [3] * 75 + [6] * 45 + [10])
+        return up_down(25, [3]) if quick else up_down(150, [3] * 75 + [6] * 45 + [10])
     if stage == "persistent":
         return persistent(10 if quick else 120)
     if stage == "decay":
