@@ -18,8 +18,8 @@ from sklearn.preprocessing import MinMaxScaler
 from sklearn_dbn import RBMTransformer
 from sklearn_dbn.datasets import load_mnist
 
-N_ROWS = 6_000
-N_EPOCHS = 3
+N_ROWS = 3_000
+N_EPOCHS = 10
 
 
 def bare_products(X, n_hidden, batch_size):

@@ -135,17 +135,20 @@ def epochs(state, rows, settings):
     size = min(settings.batch_size, len(rows))
     sizes = {size, len(rows) % size or size}
     spaces = {n_data: Workspace.of(state, n_data) for n_data in sizes}
+    n_batches = math.ceil(len(rows) / size)
     while True:
         with np.errstate(over="ignore", invalid="ignore"):
-            for batch in training.batches(rows, settings.batch_size, state.rng):
-                learn(state, rows, batch, settings, spaces[len(batch)])
+            plan = training.batches(rows, settings.batch_size, state.rng)
+            for number, batch in enumerate(plan, start=1):
+                due = updates.decays_due(number, n_batches)
+                learn(state, rows, batch, settings, due, spaces[len(batch)])
         updates.require_finite(state.dbm.names, state.dbm.arrays, state.epoch + 1)
         state.epoch += 1
         yield state
 
 
-def learn(state, rows, batch, settings, work):
-    """One update of the parameters from one batch."""
+def learn(state, rows, batch, settings, n_decays, work):
+    """One update of the parameters from one batch, and ``n_decays`` of the weights."""
     rate = updates.at(settings.learning_rate, state.epoch)
     momentum = updates.at(settings.momentum, state.epoch)
     n_steps = int(updates.at(settings.n_gibbs_steps, state.epoch))
@@ -160,7 +163,8 @@ def learn(state, rows, batch, settings, work):
         updates.slide(offset, work.offset_rates, means)
     gradient(state, work, signed, settings.centering)
     sparsen(state, work.steps, settings, rate)
-    decay(state, rate * settings.weight_decay, momentum, settings.centering)
+    kept = updates.share_kept(rate * settings.weight_decay, momentum, n_decays)
+    decay(state, kept, settings.centering)
     updates.move(state.parameters, state.velocity, work.step, momentum)
     if not math.isfinite(np.dot(state.dbm.biases[1], state.dbm.biases[1])):
         updates.require_finite(state.dbm.names, state.dbm.arrays, state.epoch + 1)
@@ -213,15 +217,14 @@ def gradient(state, work, signed, centering):
         bias -= total
 
 
-def decay(state, rate, momentum, centering):
+def decay(state, kept, centering):
     """Weight decay of all pairs of layers."""
     biases, offsets = pairwise(state.dbm.biases), pairwise(state.offsets)
     for weights, around, centre in zip(state.dbm.weights, biases, offsets, strict=True):
         if centering:
-            centre = updates.Offsets(*centre)
-            updates.shrink_centred((weights, *around), rate, momentum, centre)
+            updates.shrink_centred((weights, *around), kept, updates.Offsets(*centre))
         else:
-            updates.shrink(weights, rate, momentum)
+            updates.shrink(weights, kept)
 
 
 def sparsen(state, steps, settings, rate):

@@ -169,6 +169,7 @@ def epochs(state, rows, settings):
     size = min(settings.batch_size, len(rows))
     sizes = {size, len(rows) % size or size}
     spaces = {n_data: Workspace.of(state.rbm, settings, n_data) for n_data in sizes}
+    n_batches = math.ceil(len(rows) / size)
     while True:
         rates = (
             updates.at(settings.learning_rate, state.epoch),
@@ -178,8 +179,10 @@ def epochs(state, rows, settings):
         with np.errstate(over="ignore", invalid="ignore"):
             for work in spaces.values():
                 np.multiply(work.shares, rates[0], out=work.signed)
-            for batch in batches(rows, settings.batch_size, state.rng):
-                learn(state, rows, batch, settings, rates, spaces[len(batch)])
+            plan = batches(rows, settings.batch_size, state.rng)
+            for number, batch in enumerate(plan, start=1):
+                due = updates.decays_due(number, n_batches)
+                learn(state, rows, batch, settings, rates, due, spaces[len(batch)])
         updates.require_finite(state.rbm.names, state.rbm.parameters, state.epoch + 1)
         state.epoch += 1
         yield state
@@ -194,8 +197,8 @@ def batches(rows, batch_size, rng):
         yield order[begin : begin + batch_size]
 
 
-def learn(state, rows, batch, settings, rates, work):
-    """One update of the parameters from one batch."""
+def learn(state, rows, batch, settings, rates, n_decays, work):
+    """One update of the parameters from one batch, and ``n_decays`` of the weights."""
     rbm, rng, n_model = state.rbm, state.rng, work.n_model
     learning_rate, momentum, n_steps = rates
     v, h, signed = work.v, work.h, work.signed
@@ -211,10 +214,11 @@ def learn(state, rows, batch, settings, rates, work):
     else:
         updates.gradient(v, h, signed, work.steps)
     decay = learning_rate * settings.weight_decay
+    kept = updates.share_kept(decay, momentum, n_decays)
     if settings.centering:
-        updates.shrink_centred(rbm.parameters, decay, momentum, state.offsets)
+        updates.shrink_centred(rbm.parameters, kept, state.offsets)
     else:
-        updates.shrink(rbm.weights, decay, momentum)
+        updates.shrink(rbm.weights, kept)
     updates.move(state.parameters, state.velocity, work.step, momentum)
     # Whatever goes wrong shows in the hidden biases with the next update.
     if not math.isfinite(np.dot(rbm.hidden_bias, rbm.hidden_bias)):

@@ -90,7 +90,8 @@ def epochs(state, rows, codes, settings):
             for number, batch in enumerate(plan, start=1):
                 v = rows.take(batch)
                 y = None if codes is None else labels[codes[numbers_of(rows, batch)]]
-                learn(state, v, y, settings, step, out)
+                due = updates.decays_due(number, len(plan))
+                learn(state, v, y, settings, due, step, out)
                 if number % AVERAGE_EVERY == 0 or number == len(plan):
                     average(state, settings.averaging, scratch)
         updates.require_finite(state.net.names, state.net.arrays, state.epoch + 1)
@@ -122,18 +123,19 @@ def balanced_order(codes, rng):
     return by_class[np.argsort(place, kind="stable")]
 
 
-def learn(state, v, labels, settings, step, out):
-    """One update of the parameters from one batch."""
+def learn(state, v, labels, settings, n_decays, step, out):
+    """One update of the parameters from one batch, and ``n_decays`` of the weights."""
     rate = updates.at(settings.learning_rate, state.epoch)
     momentum = updates.at(settings.momentum, state.epoch)
     settings.objective.step(state, v, labels, rate, out)
-    decay, net = rate * settings.weight_decay, state.net
+    kept = updates.share_kept(rate * settings.weight_decay, momentum, n_decays)
+    net = state.net
     for layer in net.recognition + net.generative:
-        updates.shrink(layer.weights, decay, momentum)
+        updates.shrink(layer.weights, kept)
     if settings.objective.centred:
-        updates.shrink_centred(net.top.parameters, decay, momentum, state.offsets)
+        updates.shrink_centred(net.top.parameters, kept, state.offsets)
     else:
-        updates.shrink(net.top.weights, decay, momentum)
+        updates.shrink(net.top.weights, kept)
     if momentum:
         updates.move(state.parameters, state.velocity, step, momentum)
     else:

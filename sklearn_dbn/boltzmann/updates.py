@@ -23,6 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 
 OFFSET_RATE = 0.05
+DECAY_EVERY = 8
 
 
 class Diverged(ArithmeticError):
@@ -100,24 +101,43 @@ def centred_gradient(v, h, signed, out, offsets):
     return out
 
 
-def shrink(weights, rate, momentum):
-    """Weight decay: the step ``-rate * weights`` as momentum repeats it, at once."""
-    if rate:
-        weights *= 1 - rate / (1 - momentum)
+def decays_due(number, n_batches):
+    """How many updates' weight decay falls due after batch ``number`` of an epoch.
+
+    Decay changes little in one update, so it is done for DECAY_EVERY of them at once,
+    and for what is left at the end of the epoch.
+    """
+    late = number % DECAY_EVERY
+    if not late:
+        return DECAY_EVERY
+    return late if number == n_batches else 0
 
 
-def shrink_centred(parameters, rate, momentum, offsets):
+def share_kept(decay, momentum, n_updates):
+    """What weight decay leaves of the weights after ``n_updates``.
+
+    Each of them takes ``decay`` times the weights, as momentum repeats it, at once.
+    """
+    return float(np.power(np.float64(1 - decay / (1 - momentum)), n_updates))
+
+
+def shrink(weights, kept):
+    """Weight decay: the weights times ``kept``."""
+    if kept != 1:
+        weights *= kept
+
+
+def shrink_centred(parameters, kept, offsets):
     """As :func:`shrink`, with biases that keep the fields at the offsets.
 
     That is the step of the centred machine, whose biases have no penalty. Without it
     learning would come to rest where the gradients of the biases are not zero.
     """
     weights, visible_bias, hidden_bias = parameters
-    if rate:
-        share = rate / (1 - momentum)
-        visible_bias += share * np.dot(weights, offsets.hidden)
-        hidden_bias += share * np.dot(offsets.visible, weights)
-        shrink(weights, rate, momentum)
+    if kept != 1:
+        visible_bias += (1 - kept) * np.dot(weights, offsets.hidden)
+        hidden_bias += (1 - kept) * np.dot(offsets.visible, weights)
+        shrink(weights, kept)
 
 
 def move(parameters, velocity, step, momentum):

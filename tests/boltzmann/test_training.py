@@ -121,12 +121,12 @@ def slope_by_hand(machine, phases, mu, lam):
     return weights, visible - weights @ lam, hidden - mu @ weights
 
 
-def update_by_hand(machine, velocity, phases, mu, lam):
-    """The machine and its velocity after a step with momentum and weight decay."""
+def update_by_hand(machine, velocity, phases, mu, lam, n_decays):
+    """The machine and its velocity after a step, with the weight decay that is due."""
     slope = slope_by_hand(machine, phases, mu, lam)
     velocity = [MOMENTUM * a + RATE * b for a, b in zip(velocity, slope, strict=True)]
     weights, visible, hidden = machine.parameters
-    share = RATE * DECAY / (1 - MOMENTUM)
+    share = 1 - (1 - RATE * DECAY / (1 - MOMENTUM)) ** n_decays
     visible, hidden = visible + share * weights @ lam, hidden + share * mu @ weights
     shrunk = (1 - share) * weights, visible, hidden
     moved = [a + b for a, b in zip(shrunk, velocity, strict=True)]
@@ -156,13 +156,16 @@ def check_epoch(blocks, dtype, centering, weights=None, paired=False, batch_size
     if centering:
         mu, lam = X.mean(axis=0), hidden_means(machine, X.mean(axis=0))
     velocity = [np.zeros_like(a) for a in machine.parameters]
-    for batch in training.batches(rows, batch_size, np.random.default_rng(0)):
+    plan = [*training.batches(rows, batch_size, np.random.default_rng(0))]
+    for batch in plan:
         if centering:
             lam = slid_offset(machine, X[batch], lam)
         model = fixed[: len(batch) if paired else 5]
         even = np.full(len(model), weights[batch].mean())
         phases = (X[batch], weights[batch]), (model, weights[batch] if paired else even)
-        machine, velocity = update_by_hand(machine, velocity, phases, mu, lam)
+        # All decay of so short an epoch comes at its end.
+        due = len(plan) if batch is plan[-1] else 0
+        machine, velocity = update_by_hand(machine, velocity, phases, mu, lam, due)
     for found, expected in zip(state.rbm.parameters, machine.parameters, strict=True):
         assert found.dtype == dtype
         assert_rounding(found, expected)

@@ -4,14 +4,17 @@ import numpy as np
 import pytest
 
 from sklearn_dbn.boltzmann.updates import (
+    DECAY_EVERY,
     OFFSET_RATE,
     Diverged,
     Offsets,
     at,
     centred_gradient,
+    decays_due,
     gradient,
     move,
     require_finite,
+    share_kept,
     shrink,
     shrink_centred,
     slide,
@@ -214,7 +217,7 @@ def test_offsets_slide_by_their_rate(dtype):
 @every_dtype
 def test_weight_decay_is_a_step_against_the_weights(dtype):
     weights = np.array([[3.0, -4.0]], dtype)
-    shrink(weights, 0.1, 0.0)
+    shrink(weights, share_kept(0.1, 0.0, 1))
     assert weights.dtype == dtype
     assert_rounding(weights, [[2.7, -3.6]])
 
@@ -226,7 +229,7 @@ def test_centred_weight_decay_keeps_the_fields_at_the_offsets(dtype):
     mu, lam = rng.random(3), rng.random(2)
     machine = [a.astype(dtype) for a in (weights, visible, hidden)]
     offsets = Offsets(mu.astype(dtype), lam.astype(dtype))
-    shrink_centred(machine, 0.1, 0.5, offsets)
+    shrink_centred(machine, share_kept(0.1, 0.5, 1), offsets)
     assert_rounding(machine[0], 0.8 * weights)
     assert_rounding(machine[1] + machine[0] @ offsets.hidden, visible + weights @ lam)
     assert_rounding(machine[2] + offsets.visible @ machine[0], hidden + mu @ weights)
@@ -242,7 +245,7 @@ def test_centred_learning_with_decay_rests_where_the_penalised_gradient_is_zero(
         plain = [a - b for a, b in zip(targets, found, strict=True)]
         weights = plain[0] - np.outer(plain[1], lam) - np.outer(mu, plain[2])
         centred = weights, plain[1] - weights @ lam, plain[2] - mu @ weights
-        shrink_centred(found, 0.02 * decay, 0.0, Offsets(mu, lam))
+        shrink_centred(found, share_kept(0.02 * decay, 0.0, 1), Offsets(mu, lam))
         for a, b in zip(found, centred, strict=True):
             a += 0.02 * b
     np.testing.assert_allclose(found[0], goal / (1 + decay), atol=1e-9)
@@ -252,7 +255,7 @@ def test_centred_learning_with_decay_rests_where_the_penalised_gradient_is_zero(
 
 def test_no_weight_decay_changes_nothing():
     weights = np.array([[3.0, -4.0]])
-    shrink(weights, 0.0, 0.9)
+    shrink(weights, share_kept(0.0, 0.9, 8))
     np.testing.assert_array_equal(weights, [[3.0, -4.0]])
 
 
@@ -263,8 +266,32 @@ def test_weight_decay_counts_how_often_momentum_repeats_it():
         total += speed
         speed = momentum * speed
     expected = weights + total
-    shrink(weights, rate, momentum)
+    shrink(weights, share_kept(rate, momentum, 1))
     assert_rounding(weights, expected)
+
+
+def test_weight_decay_of_many_updates_at_once_is_that_of_one_after_the_other():
+    rng = np.random.default_rng(0)
+    at_once = [rng.standard_normal(n) for n in ((3, 2), 3, 2)]
+    in_turn, offsets = (
+        [a.copy() for a in at_once],
+        Offsets(rng.random(3), rng.random(2)),
+    )
+    shrink_centred(at_once, share_kept(0.01, 0.5, 5), offsets)
+    for _ in range(5):
+        shrink_centred(in_turn, share_kept(0.01, 0.5, 1), offsets)
+    for a, b in zip(at_once, in_turn, strict=True):
+        assert_rounding(a, b)
+
+
+@pytest.mark.parametrize("n_batches", [1, 7, 8, 9, 16, 21])
+def test_weight_decay_of_every_update_falls_due_within_the_epoch(n_batches):
+    due = [decays_due(number, n_batches) for number in range(1, n_batches + 1)]
+    assert sum(due) == n_batches
+    assert max(due) <= DECAY_EVERY
+    for number, n_updates in enumerate(due, start=1):
+        assert n_updates <= number
+        assert n_updates or number < n_batches
 
 
 @pytest.mark.parametrize("momenta", [[0.0] * 4, [0.9] * 4, [0.5, 0.0, 0.9, 0.5]])
