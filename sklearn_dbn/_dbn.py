@@ -73,7 +73,8 @@ default="up-down"
         Weight of the up-down gradient in ``fine_tuning="hybrid"``.
     dropout : float or sequence of float, default=0.0
         Share of units left out in discriminative gradients: one number for all
-        hidden layers, or one for the data and one for each hidden layer.
+        hidden layers, or one for the data and one for each hidden layer. A unit left
+        out stands at its mean over the batch.
     batch_size : int, default=50
         Rows per update of fine-tuning; every batch has its share of each class.
     recognition : {"free-energy", "mean-field", "gibbs"}, default="free-energy"

@@ -35,7 +35,10 @@ class Discriminative:
     """The objective ``log p(y | v)``; ``dropout`` is the share of units left out.
 
     ``dropout`` holds one share for each layer from the data to the top (Srivastava
-    et al. 2014); what stays is scaled up, so that recognition needs no change.
+    et al. 2014). It is centred: a unit left out stands at its mean over the batch
+    instead of at zero, and what others deviate from theirs is scaled up, so that
+    recognition needs no change. The weights of a generative model are large and its
+    biases make up for them; units at zero would upset that balance.
     """
 
     dropout: tuple
@@ -51,10 +54,10 @@ class Discriminative:
         ]
         for unused in unused_arrays(out):
             unused[...] = 0
-        means = forward(net, v, masks)
+        means, thinned = forward(net, v, masks)
         kept, share, rate = masks[-1], self.dropout[-1], rate / len(v)
-        error = top_gradient(net, means[-1], labels, kept, share, rate, out.top)
-        backward(net, means, self.dropout, error, out.recognition)
+        error = top_gradient(net, thinned[-1], labels, kept, share, rate, out.top)
+        backward(net, means, thinned, masks, error, out.recognition)
 
 
 @dataclass(frozen=True)
@@ -98,64 +101,88 @@ def unused_arrays(out):
 
 
 def forward(net, v, masks):
-    """Means of the layers from the data to the penultimate, dropout applied."""
-    means = [v if masks[0] is None else v * masks[0]]
+    """Means of the layers from the data to the penultimate, and what dropout leaves."""
+    means, thinned = [v], [thin(v, masks[0])]
     for layer, mask in zip(net.recognition, masks[1:], strict=False):
-        mean = layer.mean(means[-1])
-        means.append(mean if mask is None else np.multiply(mean, mask, out=mean))
-    return means
+        means.append(layer.mean(thinned[-1]))
+        thinned.append(thin(means[-1], mask))
+    return means, thinned
 
 
-def backward(net, means, shares, error, steps):
-    """Back-propagate ``error`` (on the penultimate means) into ``steps``.
+def thin(rows, mask):
+    """Rows whose deviations from their mean are multiplied by a mask, if any."""
+    if mask is None:
+        return rows
+    offset = rows.mean(axis=0)
+    out = rows - offset
+    out *= mask
+    out += offset
+    return out
 
-    A mean ``m`` is ``h / (1 - share)`` or left out; its derivative by the field of
-    ``h`` is ``m (1 - (1 - share) m)`` either way.
+
+def backward(net, means, thinned, masks, error, steps):
+    """Back-propagate ``error`` (on what the top sees) into ``steps``.
+
+    The offsets of dropout count as constants.
     """
     for i in reversed(range(len(steps))):
-        mean = means[i + 1]
-        slope = mean * mean.dtype.type(shares[i + 1] - 1)
-        slope += 1
+        mean, mask = means[i + 1], masks[i + 1]
+        slope = 1 - mean
         slope *= mean
+        if mask is not None:
+            slope *= mask
         error *= slope
-        np.dot(means[i].T, error, out=steps[i].weights)
+        np.dot(thinned[i].T, error, out=steps[i].weights)
         error.sum(axis=0, out=steps[i].bias)
         if i:
             error = np.dot(error, net.recognition[i].weights.T)
 
 
 def top_gradient(net, penultimate, labels, mask, share, rate, out):
-    """Gradient of the top's parameters into ``out``; returns that of its input."""
+    """Gradient of the top's parameters into ``out``; returns that of its input.
+
+    Without its part in a sum, ``log(1 - p + p exp(w_y))``, a top unit that is left out
+    adds ``w_y`` times its mean to the score of label y; so do the others what their
+    scaling adds on average.
+    """
     n = net.n_penultimate
     field = top_field(net, penultimate)
     on, off = logistic(field), logistic(-field)
+    bias = net.top.visible_bias[n:]
     if mask is not None:
+        field += np.dot(labels, net.top.weights[n:])
+        stand_in = net.top.hidden.mean(field, out=field).mean(axis=0) * (1 - mask)
+        bias = bias + np.dot(stand_in, net.top.weights[n:].T)
         # A unit left out is off whatever the label, and has no part in any sum.
         present = np.sign(mask)
         on *= present
         np.maximum(off, 1 - present, out=off)
-    total = label_gradient(net, on, off, labels, 1 / (1 - share), rate, out)
+    scale = 1 / (1 - share)
+    total, errors = label_gradient(net, on, off, labels, bias, scale, rate, out)
     if mask is not None:
         total *= present
+        out.weights[n:] += np.dot(errors.T, stand_in)
     total.sum(axis=0, out=out.hidden_bias)
     np.dot(penultimate.T, total, out=out.weights[:n])
     return np.dot(total, net.top.weights[:n].T)
 
 
-def label_gradient(net, on, off, labels, scale, rate, out):
-    """Gradient of the label block into ``out``; returns that of the field.
+def label_gradient(net, on, off, labels, bias, scale, rate, out):
+    """Gradient of the label block into ``out``; returns those of field and scores.
 
-    ``scale`` multiplies the part of a top unit in the score of a label. Weights of
-    labels are held within the range of ``exp`` here. A few rows at a time, so that the
-    ratios of all labels and top units stay in the cache.
+    ``bias`` is that of the labels, for each row or for all; ``scale`` multiplies the
+    part of a top unit in the score of a label. Weights of labels are held within the
+    range of ``exp`` here. A few rows at a time, so that the ratios of all labels and
+    top units stay in the cache.
     """
     n, (n_rows, n_top) = net.n_penultimate, on.shape
     most = reach(on.dtype)
     weights = np.clip(net.top.weights[n:], -most, most)
     factors, n_factors = np.exp(weights), factors_in_range(weights)
-    bias, label_bias = net.top.visible_bias[n:], out.visible_bias[n:]
     gain, total = out.weights[n:], np.empty_like(on)
-    gain[...], label_bias[...] = 0, 0
+    errors = np.empty((n_rows, net.n_labels), on.dtype)
+    bias = np.broadcast_to(bias, errors.shape)
+    gain[...] = 0
     n_at_once = max(1, CACHED // factors.size)
     space = np.empty((min(n_at_once, n_rows), *factors.shape), on.dtype)
     for part in slices(n_rows, n_at_once):
@@ -165,13 +192,13 @@ def label_gradient(net, on, off, labels, scale, rate, out):
         ratios += off[part, None]
         scores = log_product(ratios.reshape(-1, n_top), n_factors)
         scores = scale * scores.reshape(-1, net.n_labels)
-        scores += bias
-        errors = labels[part] - np.exp(log_normalised(scores))
-        errors *= errors.dtype.type(rate)
-        label_bias += errors.sum(axis=0)
-        errors *= scale
+        scores += bias[part]
+        errors[part] = labels[part] - np.exp(log_normalised(scores))
+        errors[part] *= errors.dtype.type(rate)
+        scaled = scale * errors[part]
         means_off = np.divide(off[part, None], ratios, out=ratios)
-        np.matmul(-errors[:, None], means_off, out=total[part, None])
-        gain -= np.matmul(errors.T[:, None], means_off.transpose(1, 0, 2))[:, 0]
-        gain += errors.sum(axis=0)[:, None]
-    return total
+        np.matmul(-scaled[:, None], means_off, out=total[part, None])
+        gain -= np.matmul(scaled.T[:, None], means_off.transpose(1, 0, 2))[:, 0]
+        gain += scaled.sum(axis=0)[:, None]
+    errors.sum(axis=0, out=out.visible_bias[n:])
+    return total, errors

@@ -8,7 +8,12 @@ from scipy.special import logsumexp
 
 from sklearn_dbn.boltzmann import dbn, tuning
 from sklearn_dbn.boltzmann.data import Rows
-from sklearn_dbn.boltzmann.discriminative import Discriminative, Sum, mask_like
+from sklearn_dbn.boltzmann.discriminative import (
+    Discriminative,
+    Sum,
+    mask_like,
+    thin,
+)
 from sklearn_dbn.boltzmann.likelihood import exact_log_partition
 from sklearn_dbn.boltzmann.rbm import RBM
 from sklearn_dbn.boltzmann.samplers import Persistent
@@ -266,32 +271,61 @@ def test_discriminative_gradient_equals_finite_differences(sizes):
     np.testing.assert_allclose(found, expected, rtol=0, atol=DIFFERENCE_ERROR)
 
 
-def test_dropout_gradient_equals_finite_differences():
-    """With the masks held, as the same generator draws them again."""
-    sizes, shares = (4, 3, 5, 6), (0.3, 0.4, 0.2, 0.5)
+def score_of_thinned(net, v, y, masks, offsets):
+    """Mean ``log p(y | v)`` with units at ``offset + mask * (mean - offset)``."""
+    h, means = offsets[0] + masks[0] * (v - offsets[0]), [v]
+    for layer, mask, offset in zip(
+        net.recognition, masks[1:], offsets[1:], strict=False
+    ):
+        means.append(layer.mean(h))
+        h = offset + mask * (means[-1] - offset)
+    field = dbn.top_field(net, h)
+    weights = net.top.weights[net.n_penultimate :]
+    means.append(1 / (1 + np.exp(-field - weights[y])))
+    scores = np.transpose(
+        [
+            (masks[-1] * np.logaddexp(0, field + w)).sum(axis=1)
+            + ((1 - masks[-1]) * offsets[-1] * w).sum(axis=1)
+            for w in weights
+        ]
+    )
+    scores += net.top.visible_bias[-N_LABELS:]
+    return (scores[np.arange(len(v)), y] - logsumexp(scores, axis=1)).mean(), means
+
+
+@pytest.mark.parametrize(
+    "shares", [(0.3, 0.4, 0.2, 0.5), (0, 0, 0.5, 0), (0, 0, 0, 0.5)]
+)
+def test_dropout_gradient_equals_finite_differences(shares):
+    """With masks, as the same generator draws them again, and offsets held."""
+    sizes = (4, 3, 5, 6)
     net, v, y = some_net(sizes), binary_rows(4, 7), np.arange(7) % N_LABELS
     rng = np.random.default_rng(0)
     masks = [
-        mask_like(share, (7, size), v.dtype, rng)
+        np.ones((7, size)) if not share else mask_like(share, (7, size), v.dtype, rng)
         for share, size in zip(shares, sizes, strict=True)
     ]
-
-    def mean_log_p(vector):
-        thinned, h = dbn.views(vector, net), v * masks[0]
-        for layer, mask in zip(thinned.recognition, masks[1:], strict=False):
-            h = layer.mean(h) * mask
-        field = dbn.top_field(thinned, h)
-        label_weights = thinned.top.weights[thinned.n_penultimate :]
-        gains = [
-            (masks[-1] * np.logaddexp(0, field + w)).sum(axis=1) for w in label_weights
-        ]
-        scores = np.transpose(gains) + thinned.top.visible_bias[-N_LABELS:]
-        return (scores[np.arange(7), y] - logsumexp(scores, axis=1)).mean()
-
+    offsets = [np.zeros(size) for size in sizes]
+    for i in range(len(sizes)):
+        # The mean of a layer depends on the offsets of those below.
+        offsets[i] = score_of_thinned(net, v, y, masks, offsets)[1][i].mean(axis=0)
     vector, _ = dbn.on_one_vector(net)
     found = gradient_of(net, Discriminative(shares), v, np.eye(N_LABELS)[y])
-    expected = derivative(mean_log_p, vector)
+    expected = derivative(
+        lambda x: score_of_thinned(dbn.views(x, net), v, y, masks, offsets)[0], vector
+    )
     np.testing.assert_allclose(found, expected, rtol=0, atol=DIFFERENCE_ERROR)
+
+
+def test_units_left_out_stand_at_their_mean():
+    rng = np.random.default_rng(0)
+    rows = rng.random((6, 4))
+    mask = mask_like(0.5, rows.shape, rows.dtype, rng)
+    out, mean = thin(rows, mask), np.broadcast_to(rows.mean(axis=0), rows.shape)
+    assert 0 < (mask == 0).sum() < mask.size
+    np.testing.assert_array_equal(out[mask == 0], mean[mask == 0])
+    assert_rounding((out - mean)[mask > 0], 2 * (rows - mean)[mask > 0])
+    assert_rounding(thin(mean, mask), mean)
 
 
 def test_sum_weighs_its_objectives():
