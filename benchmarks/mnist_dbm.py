@@ -37,13 +37,14 @@ ROWS_HELD_OUT = 10_000
 UNTIL_SETTLED = dbm.MeanField(n_steps=50, tol=1e-4)
 
 
-def schedule(start, quick):
+def schedule(start, n_layers, quick):
     """Learning rates of joint training: flat, then falling exponentially."""
     flat, falling, first, last = {
         "rbm": (30, 70, 0.005, 0.0003),
+        "rbm, deeper": (15, 45, 0.0015, 0.0001),
         "doubled": (20, 80, 0.005, 0.0002),
         "none": (20, 80, 0.02, 0.0005),
-    }[start]
+    }["rbm, deeper" if start == "rbm" and n_layers > 2 else start]
     if quick:
         flat, falling = flat // 4, falling // 4
     return [first] * flat + np.geomspace(first, last, falling).tolist()
@@ -62,7 +63,7 @@ def template(quick):
 
 
 def parameters(options):
-    rates = schedule(options.start, options.quick)
+    rates = schedule(options.start, len(options.sizes), options.quick)
     return {
         "rbm": template(options.quick),
         "pretraining": None if options.start == "none" else "doubled",
