@@ -1,5 +1,6 @@
 """What the estimators share: validation, generators, epochs with callbacks."""
 
+import sys
 import time
 import warnings
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ from sklearn_dbn.boltzmann.updates import Diverged
 
 # How far rounding may take a mean of ones above one.
 MEAN_SLACK = 1e-6
+# Packages whose frames a warning looks past for the user's own line.
+NOT_THE_USER = {"sklearn_dbn", "sklearn", "joblib", "contextlib"}
 FAMILIES = {"bernoulli": Bernoulli(), "gaussian": Gaussian(), "softmax": Softmax()}
 
 
@@ -227,19 +230,30 @@ def map_blocks(function, X, dtype, n_columns):
     return result
 
 
+def warn_user(message, category):
+    """A warning that points at the line of the user's that led to it."""
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back and package_of(frame) in NOT_THE_USER:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
+
+
+def package_of(frame):
+    return frame.f_globals.get("__name__", "").partition(".")[0]
+
+
 def warn_of_range(estimator, units, statistics):
     """One warning if Bernoulli or softmax columns leave [0, 1]."""
     for family, columns in units.blocks(len(statistics.low)):
         least = statistics.low[columns].min()
         most = statistics.high[columns].max()
         if not isinstance(family, Gaussian) and (least < 0 or most > 1):
-            warnings.warn(
+            warn_user(
                 f"{type(estimator).__name__}: X has values in [{least:.6g}, "
                 f"{most:.6g}], outside the [0, 1] of Bernoulli and softmax visible "
                 "units. Scale it with MinMaxScaler, or use visible='gaussian' on "
                 "standardised data.",
                 UserWarning,
-                stacklevel=4,
             )
             return
 

@@ -1,7 +1,6 @@
 """log Z on request: what is asked for, enough temperatures, runs shared among jobs."""
 
 import math
-import warnings
 import zlib
 from dataclasses import asdict, astuple, dataclass, replace
 from numbers import Real
@@ -10,7 +9,7 @@ import numpy as np
 from joblib import Parallel, delayed
 from sklearn.exceptions import ConvergenceWarning
 
-from sklearn_dbn._base import make_generator, require_count
+from sklearn_dbn._base import make_generator, require_count, warn_user
 from sklearn_dbn.boltzmann.data import slices
 from sklearn_dbn.boltzmann.likelihood import summarise
 
@@ -68,13 +67,12 @@ def with_enough_temperatures(request, most, estimate):
         count = min(most, max(2 * count, math.ceil(needed)))
         found = estimate(count)
     if found.std > request.tol:
-        warnings.warn(
+        warn_user(
             f"log Z is known to {found.std:.3g} nats only, not to tol="
             f"{request.tol:.3g} ({request.method}, {request.n_runs} runs, {count} "
             f"temperatures, effective sample size {found.effective_sample_size:.3g}). "
             "Raise n_temperatures or n_runs.",
             ConvergenceWarning,
-            stacklevel=4,
         )
     return found
 

@@ -823,6 +823,19 @@ def test_values_outside_the_unit_interval_give_one_warning(sparse_format, method
         assert "visible='gaussian'" in message
 
 
+@pytest.mark.parametrize("method", ["fit", "fit_transform"])
+@pytest.mark.parametrize("wrapped", [make_pipeline, clone])
+def test_warnings_point_at_the_line_of_the_user(wrapped, method):
+    with pytest.warns(UserWarning, match="outside") as caught:
+        getattr(wrapped(small()), method)(5 * binary_rows() - 2)
+    assert [warning.filename for warning in caught] == [__file__]
+    rbm = small(n_iter=0, random_state=0).fit(binary_rows())
+    rbm.components_[...] *= 30
+    with pytest.warns(ConvergenceWarning) as caught:
+        rbm.log_partition(method="ais", n_temperatures=2, tol=1e-6)
+    assert [warning.filename for warning in caught] == [__file__]
+
+
 @pytest.mark.parametrize(
     "visible",
     [
