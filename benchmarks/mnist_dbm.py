@@ -41,7 +41,7 @@ def schedule(start, n_layers, quick):
     """Learning rates of joint training: flat, then falling exponentially."""
     flat, falling, first, last = {
         "rbm": (30, 70, 0.005, 0.0003),
-        "rbm, deeper": (10, 20, 0.002, 0.0001),
+        "rbm, deeper": (5, 15, 0.002, 0.0002),
         "doubled": (20, 80, 0.005, 0.0002),
         "none": (20, 80, 0.02, 0.0005),
     }["rbm, deeper" if start == "rbm" and n_layers > 2 else start]
@@ -97,19 +97,17 @@ def new_model(X, options):
 def upon_rbm(rbm, X, sizes, settings, seed):
     """A DBM whose first layer is an RBM, its upper weights small and at random.
 
-    Upper fields are spread by a tenth over the data, with more than one upper layer by
-    a hundredth; biases take back what upper units at a half add to the layer below.
-    Draws of the upper units are noise to the layer below, which costs likelihood.
+    Upper fields are spread by a tenth, draws of the layer below included; biases take
+    back what upper units at a half add to that layer.
     """
-    share = 0.1 if len(sizes) == 1 else 0.01
     rng = np.random.default_rng(seed)
     weights, biases = [rbm.components_.T], [rbm.intercept_visible_]
     biases.append(rbm.intercept_hidden_.copy())
     means = rbm.transform(X)
     for size in sizes:
         offset = means.mean(axis=0)
-        spread = np.sqrt(np.square(means - offset).sum(axis=1).mean())
-        upper = rng.standard_normal((len(offset), size), "f4") * (share / spread)
+        spread = np.sqrt((offset * (1 - offset)).sum())
+        upper = rng.standard_normal((len(offset), size), "f4") * (0.1 / spread)
         biases[-1] -= upper.sum(axis=1) / 2
         weights.append(upper)
         biases.append(-offset @ upper)
