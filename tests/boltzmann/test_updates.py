@@ -273,10 +273,8 @@ def test_weight_decay_counts_how_often_momentum_repeats_it():
 def test_weight_decay_of_many_updates_at_once_is_that_of_one_after_the_other():
     rng = np.random.default_rng(0)
     at_once = [rng.standard_normal(n) for n in ((3, 2), 3, 2)]
-    in_turn, offsets = (
-        [a.copy() for a in at_once],
-        Offsets(rng.random(3), rng.random(2)),
-    )
+    in_turn = [a.copy() for a in at_once]
+    offsets = Offsets(rng.random(3), rng.random(2))
     shrink_centred(at_once, share_kept(0.01, 0.5, 5), offsets)
     for _ in range(5):
         shrink_centred(in_turn, share_kept(0.01, 0.5, 1), offsets)
