@@ -7,7 +7,8 @@ Stages: ``greedy`` pre-training, ``imagination``, more of it for the top RBM, wi
 persistent chains, ``up-down`` fine-tuning after the first, ``persistent``, more of
 it with persistent chains, ``persistent-again``, twice as much of that at higher rates,
 ``decay``, weight decay after ``persistent``, ``discriminative`` fine-tuning after
-up-down, ``dropout``, hybrid fine-tuning with dropout after ``greedy``, and
+up-down, ``dropout``, hybrid fine-tuning with dropout and pixels drawn anew after
+``greedy``, and
 ``classification-rbm``, one hidden layer, hybrid.
 
 With ``--validate`` the last 10,000 training rows are held out and scored, and the
@@ -87,9 +88,9 @@ def stage_parameters(stage, quick):
         return settings | {"generative_weight": 0.1, "dropout": [0.2, 0.5]}
     if stage == "discriminative":
         return fine_tuned(stage, 5 if quick else 20)
-    dropout = {"dropout": [0.2, 0.3, 0.3, 0.5], "generative_weight": 0.1}
-    chains = {"n_gibbs_steps": 1, "n_chains": None, "recognition_rate": 0.3}
-    return fine_tuned("hybrid", 10 if quick else 160) | dropout | chains
+    noise = {"dropout": [0.2, 0.3, 0.3, 0.5], "draw_visible": True}
+    generative = {"generative_weight": 0.1, "recognition_rate": 0.3}
+    return fine_tuned("hybrid", 10 if quick else 240) | noise | generative
 
 
 def fine_tuned(objective, n_epochs, rate=0.1):

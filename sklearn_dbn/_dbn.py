@@ -77,6 +77,9 @@ default="up-down"
         out stands at its mean over the batch.
     batch_size : int, default=50
         Rows per update of fine-tuning; every batch has its share of each class.
+    draw_visible : bool, default=False
+        In fine-tuning, draw Bernoulli columns anew from their grey levels at each use,
+        noise that makes up for few rows.
     recognition : {"free-energy", "mean-field", "gibbs"}, default="free-energy"
         ``"free-energy"`` gives exact label posteriors of the top RBM;
         ``"mean-field"`` iterates the means of the top RBM from neutral labels;
@@ -171,6 +174,7 @@ default="up-down"
         generative_weight=0.1,
         dropout=0.0,
         batch_size=50,
+        draw_visible=False,
         recognition="free-energy",
         n_recognition_steps=10,
         n_recognition_samples=10,
@@ -192,6 +196,7 @@ default="up-down"
         self.generative_weight = generative_weight
         self.dropout = dropout
         self.batch_size = batch_size
+        self.draw_visible = draw_visible
         self.recognition = recognition
         self.n_recognition_steps = n_recognition_steps
         self.n_recognition_samples = n_recognition_samples
@@ -635,6 +640,8 @@ class DBNTransformer(DeepBeliefNetwork):
         as ``t ** averaging`` (Shamir & Zhang 2013); None takes the last ones.
     batch_size : int, default=50
         Rows per update of fine-tuning.
+    draw_visible : bool, default=False
+        In fine-tuning, draw Bernoulli columns anew from their grey levels at each use.
     warm_start : bool, default=False
         Go on from the fitted state until `n_iter` epochs of fine-tuning are done.
     verbose : int, default=0
@@ -709,6 +716,7 @@ class DBNTransformer(DeepBeliefNetwork):
         recognition_rate=0.1,
         averaging=4.0,
         batch_size=50,
+        draw_visible=False,
         warm_start=False,
         verbose=0,
         random_state=None,
@@ -725,6 +733,7 @@ class DBNTransformer(DeepBeliefNetwork):
         self.recognition_rate = recognition_rate
         self.averaging = averaging
         self.batch_size = batch_size
+        self.draw_visible = draw_visible
         self.warm_start = warm_start
         self.verbose = verbose
         self.random_state = random_state

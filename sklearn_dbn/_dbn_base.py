@@ -59,6 +59,7 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         "recognition_rate": [Interval(Real, 0, None, closed="left")],
         "averaging": [Interval(Real, 0, None, closed="left"), None],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "draw_visible": ["boolean"],
         "warm_start": ["boolean"],
         "verbose": ["verbose"],
         "random_state": ["random_state"],
@@ -317,6 +318,7 @@ class DeepBeliefNetwork(BoltzmannEstimator):
             weight_decay=self.weight_decay,
             batch_size=self.batch_size,
             averaging=self.averaging,
+            draw_visible=self.draw_visible,
         )
 
     # --- use ------------------------------------------------------------------------

@@ -27,13 +27,13 @@ CHECKED = [
     DBNClassifier((30,)),
     DBNClassifier((20, 30), fine_tuning=None),
     DBNClassifier((20, 30), fine_tuning="discriminative", dropout=0.1),
-    DBNClassifier((20, 30), fine_tuning="hybrid"),
+    DBNClassifier((20, 30), fine_tuning="hybrid", draw_visible=True),
     DBNClassifier((20, 30), recognition="mean-field"),
     DBNClassifier((20, 30), recognition="gibbs"),
     DBNClassifier((20, 30), warm_start=True),
     DBNClassifier((20, 30), rbm=RBMTransformer(visible="gaussian", learning_rate=0.01)),
     DBNTransformer((8,)),
-    DBNTransformer((8, 6, 4)),
+    DBNTransformer((8, 6, 4), draw_visible=True),
     DBNTransformer((8, 6), fine_tuning=None),
 ]
 FAST = [DBNClassifier((12, 8), n_iter=2), DBNTransformer((12, 8), n_iter=2)]

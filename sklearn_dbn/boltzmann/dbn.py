@@ -80,6 +80,11 @@ class Net:
         return self.top.n_visible - self.n_labels
 
     @property
+    def visible(self):
+        """Units of the data; with one hidden layer those of the labels follow."""
+        return self.generative[0].units if self.generative else self.top.visible
+
+    @property
     def arrays(self):
         """All parameters: recognition, generative, top, weights before biases."""
         layers = self.recognition + self.generative

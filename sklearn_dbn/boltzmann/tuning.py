@@ -37,6 +37,7 @@ class Settings:
     weight_decay: float = 0.0
     batch_size: int = 100
     averaging: object = None
+    draw_visible: bool = False
 
 
 @dataclass
@@ -127,6 +128,8 @@ def learn(state, v, labels, settings, n_decays, step, out):
     """One update of the parameters from one batch, and ``n_decays`` of the weights."""
     rate = updates.at(settings.learning_rate, state.epoch)
     momentum = updates.at(settings.momentum, state.epoch)
+    if settings.draw_visible:
+        training.draw_data(state.net.visible, v, state.rng)
     settings.objective.step(state, v, labels, rate, out)
     kept = updates.share_kept(rate * settings.weight_decay, momentum, n_decays)
     net = state.net

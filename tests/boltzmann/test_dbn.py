@@ -489,6 +489,30 @@ def test_epochs_are_counted_and_repeatable():
     assert not np.array_equal(one.average, one.parameters)
 
 
+@pytest.mark.parametrize("sizes", [(4, 3), (4, 3, 2)])
+@pytest.mark.parametrize("draw_visible", [False, True])
+def test_grey_levels_are_drawn_only_on_request(sizes, draw_visible):
+    seen = []
+
+    class Spy(UpDown):
+        def step(self, state, v, labels, rate, out):
+            seen.append(v.copy())
+            super().step(state, v, labels, rate, out)
+
+    grey = np.random.default_rng(0).uniform(0.2, 0.8, (300, sizes[0]))
+    given = grey.copy()
+    settings = tuning.Settings(Spy(), batch_size=10, draw_visible=draw_visible)
+    steps = tuning.epochs(
+        state_of(some_net(sizes)), Rows(grey, np.float64), np.arange(300) % 2, settings
+    )
+    for _ in range(20):
+        next(steps)
+    seen = np.concatenate(seen)
+    assert np.isin(seen, [0, 1]).all() == draw_visible
+    np.testing.assert_allclose(seen.mean(axis=0), grey.mean(axis=0), atol=0.03)
+    np.testing.assert_array_equal(grey, given)
+
+
 def test_without_averaging_the_last_parameters_count():
     state = run(2, averaging=None)
     np.testing.assert_array_equal(state.average, state.parameters)
