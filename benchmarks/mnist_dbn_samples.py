@@ -2,7 +2,7 @@
 
     SKLEARN_DBN_DATA=path/to/mnist python benchmarks/mnist_dbn_samples.py
 
-Loads the network that ``mnist_dbn.py --stage persistent`` has trained, asks it for 100
+Loads the network that ``mnist_dbn.py --stage up-down`` has trained, asks it for 100
 digits of each class, and lets an RBF support vector machine and k nearest neighbours,
 trained on real digits, say what they see. The mean distance of two samples of a class,
 relative to that of real digits, tells whether they differ from each other. Saves a
@@ -49,7 +49,7 @@ def draw(rows, path):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument(
-        "--model", default=OUT / "mnist_dbn_persistent_full_long_0.joblib", type=Path
+        "--model", default=OUT / "mnist_dbn_up-down_full_long_0.joblib", type=Path
     )
     parser.add_argument("--n-gibbs-steps", type=int, default=1000)
     parser.add_argument("--rows", type=int, default=10_000)

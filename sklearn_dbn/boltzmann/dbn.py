@@ -315,6 +315,12 @@ def log_posterior(net, penultimate):
     return log_normalised(label_scores(net, penultimate))
 
 
+def draw_labels(net, penultimate, rng):
+    """One-hot labels drawn from ``p(y | penultimate)``."""
+    posterior = np.exp(log_posterior(net, penultimate))
+    return Softmax().draw(posterior, rng)
+
+
 def log_normalised(scores):
     scores = scores - scores.max(axis=1, keepdims=True)
     scores -= np.log(np.exp(scores).sum(axis=1, keepdims=True))

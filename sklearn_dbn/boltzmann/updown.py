@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sklearn_dbn.boltzmann import updates
-from sklearn_dbn.boltzmann.dbn import draw_up, with_labels
-from sklearn_dbn.boltzmann.samplers import ContrastiveDivergence
+from sklearn_dbn.boltzmann.dbn import Net, draw_labels, draw_up, with_labels
+from sklearn_dbn.boltzmann.samplers import ContrastiveDivergence, Persistent
 from sklearn_dbn.boltzmann.units import Joint, Softmax
 
 
@@ -32,6 +32,24 @@ def with_expected_labels(top):
     """The top RBM with the last block of its visible layer not drawn (appendix B)."""
     *parts, (_, n_labels) = top.visible.parts
     return replace(top, visible=Joint((*parts, (ExpectedSoftmax(), n_labels))))
+
+
+@dataclass(frozen=True)
+class PersistentWithLabels(Persistent):
+    """Persistent chains whose labels move freely.
+
+    A label and the top units that go with it hold on to each other. So labels are
+    drawn once more after the Gibbs steps, from their exact posterior given the
+    penultimate units alone: a Gibbs step of the same distribution, in which the top
+    units are summed out (Liu 1994).
+    """
+
+    net: Net
+
+    def walk(self, rbm, h, v, field_v, field_h, rng, n_steps):
+        super().walk(rbm, h, v, field_v, field_h, rng, n_steps)
+        penultimate, labels = np.split(v, [self.net.n_penultimate], axis=1)
+        labels[...] = draw_labels(self.net, penultimate, rng)
 
 
 @dataclass(frozen=True)
@@ -84,14 +102,16 @@ def top_step(state, visible, sampler, n_steps, rate, step):
     net, n_rows = state.net, len(visible)
     n_model = sampler.n_rows(n_rows)
     top = net.top
+    chains = chains_of(state, sampler)
     if net.n_labels and sampler.paired:
         top = with_expected_labels(top)
+    elif net.n_labels:
+        sampler = PersistentWithLabels(sampler.n_chains, net)
     v, h = (
         np.empty((n_model + n_rows + 2, n), visible.dtype) for n in top.weights.shape
     )
     scratch = [np.empty((n_model, n), visible.dtype) for n in top.weights.shape]
     v[n_model:-2] = visible
-    chains = chains_of(state, sampler)
     sampler.step(top, chains, v[:-2], h[:-2], n_model, scratch, state.rng, n_steps)
     share = np.full(n_rows, updates.OFFSET_RATE / n_rows, v.dtype)
     updates.slide(state.offsets.hidden, share, h[n_model:-2])

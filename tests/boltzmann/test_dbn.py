@@ -413,6 +413,37 @@ def test_labels_of_the_negative_phase_are_probabilities():
     assert_rounding(drawn[:, 4:], expected[:, 4:])
 
 
+def test_drawn_labels_follow_the_posterior():
+    net, n_rows = some_net((4, 3)), 20_000
+    for row in binary_rows(4, 3):
+        labels = dbn.draw_labels(
+            net, np.tile(row, (n_rows, 1)), np.random.default_rng(0)
+        )
+        p = np.exp(dbn.log_posterior(net, row[None])[0])
+        assert chi_square_p_value(labels.argmax(axis=1), p) > 1e-3
+
+
+def test_labels_of_persistent_chains_do_not_stick():
+    """Top units that tell the label hold it for ever, unless they are summed out."""
+    net, n_chains = some_net((3, 2 * N_LABELS), scale=0), 300
+    n = net.n_penultimate
+    net.top.weights[n:] = 12 * np.tile(np.eye(N_LABELS), 2)
+    net.top.hidden_bias[...] = -6
+    v, labels = binary_rows(3, 6), np.eye(N_LABELS)[np.arange(6) % N_LABELS]
+    state = state_of(net)
+    state.chains = np.tile(np.eye(N_LABELS)[0], (n_chains, 2))
+    out = tuning.views(np.zeros_like(state.parameters), state.net)
+    stuck = state.chains.copy()
+    rows = np.empty((n_chains, net.top.n_visible))
+    for _ in range(3):
+        net.top.visible.sample(net.top.visible_field(stuck), state.rng, out=rows)
+        net.top.hidden.sample(net.top.hidden_field(rows), state.rng, out=stuck)
+        UpDown(sampler=Persistent(n_chains)).step(state, v, labels, 0.0, out)
+    by_label = state.chains.reshape(n_chains, 2, N_LABELS).mean(axis=(0, 1))
+    assert rows[:, n].mean() > 0.95
+    assert np.abs(by_label - 1 / N_LABELS).max() < 0.1
+
+
 def test_contrastive_divergence_of_the_top_vanishes_at_equilibrium():
     """Rows of exactly p(v) stay so: the mean of the top's gradients is zero."""
     sizes = (3, 2)
