@@ -80,8 +80,7 @@ default="up-down"
     batch_size : int, default=50
         Rows per update of fine-tuning; every batch has its share of each class.
     draw_visible : bool, default=False
-        In fine-tuning, draw Bernoulli columns anew from their grey levels at each use,
-        noise that makes up for few rows.
+        In fine-tuning, draw Bernoulli columns anew from their grey levels at each use.
     recognition : {"free-energy", "mean-field", "gibbs"}, default="free-energy"
         ``"free-energy"`` gives exact label posteriors of the top RBM;
         ``"mean-field"`` iterates the means of the top RBM from neutral labels;
