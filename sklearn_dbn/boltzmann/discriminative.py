@@ -28,6 +28,7 @@ from sklearn_dbn.boltzmann.units import log_product, logistic, uniform
 
 # Ratios worked on at once.
 CACHED = 2**19
+TINY = 1e-30
 
 
 @dataclass(frozen=True)
@@ -39,15 +40,22 @@ class Discriminative:
     instead of at zero, and what others deviate from theirs is scaled up, so that
     recognition needs no change. The weights of a generative model are large and its
     biases make up for them; units at zero would upset that balance.
+
+    With an ``adversarial_radius`` the gradient is that of other rows: each is moved so
+    far, in Euclidean length, in the direction in which its right label loses most
+    (Goodfellow, Shlens & Szegedy 2015, with the length of Miyato et al. 2016).
     """
 
     dropout: tuple
+    adversarial_radius: float = 0.0
 
     centred = False
 
     def step(self, state, v, labels, rate, out):
         """Write ``rate`` times the mean gradient over the rows into ``out``."""
         net, rng = state.net, state.rng
+        if self.adversarial_radius and net.n_labels > 1:
+            v = adversaries(net, v, labels, self.adversarial_radius, out.top)
         masks = [
             mask_like(share, (len(v), n), v.dtype, rng)
             for share, n in zip(self.dropout, layer_sizes(net), strict=True)
@@ -120,6 +128,34 @@ def thin(rows, mask):
     return out
 
 
+def adversaries(net, v, labels, radius, scratch):
+    """Rows at the distance ``radius`` from ``v``, their right labels less probable."""
+    step = margin_gradient(net, v, labels, scratch)
+    step /= np.maximum(np.abs(step).max(axis=1, keepdims=True), TINY)
+    length = np.sqrt(np.einsum("ij,ij->i", step, step))
+    step *= (radius / np.maximum(length, TINY))[:, None]
+    return np.subtract(v, step, out=step)
+
+
+def margin_gradient(net, v, labels, scratch):
+    """The gradient of ``log p(y | v) / (1 - p(y | v))`` with respect to each row.
+
+    It has the direction of that of ``log p(y | v)``, but does not vanish where the
+    model is certain. Spoils ``scratch``, arrays like the top's parameters.
+    """
+    n = net.n_penultimate
+    means, _ = forward(net, v, [None] * (1 + len(net.recognition)))
+    field = top_field(net, means[-1])
+    on, off, bias = logistic(field), logistic(-field), net.top.visible_bias[n:]
+    total, _ = label_gradient(net, on, off, labels, bias, 1, 1, scratch, margin_errors)
+    error = np.dot(total, net.top.weights[:n].T)
+    for layer, mean in zip(reversed(net.recognition), reversed(means[1:]), strict=True):
+        error *= mean
+        error *= 1 - mean
+        error = np.dot(error, layer.weights.T)
+    return error
+
+
 def backward(net, means, thinned, masks, error, steps):
     """Back-propagate ``error`` (on what the top sees) into ``steps``.
 
@@ -167,21 +203,32 @@ def top_gradient(net, penultimate, labels, mask, share, rate, out):
     return np.dot(total, net.top.weights[:n].T)
 
 
-def label_gradient(net, on, off, labels, bias, scale, rate, out):
+def errors(scores, labels):
+    """The gradient of ``log p(y | v)`` with respect to the scores of all labels."""
+    return labels - np.exp(log_normalised(scores))
+
+
+def margin_errors(scores, labels):
+    """The same of ``log p(y | v) / (1 - p(y | v))``."""
+    return labels - np.exp(log_normalised(np.where(labels > 0, -np.inf, scores)))
+
+
+def label_gradient(net, on, off, labels, bias, scale, rate, out, errors_of=errors):
     """Gradient of the label block into ``out``; returns those of field and scores.
 
-    ``bias`` is that of the labels, for each row or for all; ``scale`` multiplies the
-    part of a top unit in the score of a label. Weights of labels are held within the
-    range of ``exp`` here. A few rows at a time, so that the ratios of all labels and
-    top units stay in the cache.
+    ``errors_of`` gives that of the objective with respect to the scores; ``bias`` is
+    that of the labels, for each row or for all; ``scale`` multiplies the part of a top
+    unit in the score of a label. Weights of labels are held within the range of ``exp``
+    here. A few rows at a time, so that the ratios of all labels and top units stay in
+    the cache.
     """
     n, (n_rows, n_top) = net.n_penultimate, on.shape
     most = reach(on.dtype)
     weights = np.clip(net.top.weights[n:], -most, most)
     factors, n_factors = np.exp(weights), factors_in_range(weights)
     gain, total = out.weights[n:], np.empty_like(on)
-    errors = np.empty((n_rows, net.n_labels), on.dtype)
-    bias = np.broadcast_to(bias, errors.shape)
+    error = np.empty((n_rows, net.n_labels), on.dtype)
+    bias = np.broadcast_to(bias, error.shape)
     gain[...] = 0
     n_at_once = max(1, CACHED // factors.size)
     space = np.empty((min(n_at_once, n_rows), *factors.shape), on.dtype)
@@ -193,12 +240,12 @@ def label_gradient(net, on, off, labels, bias, scale, rate, out):
         scores = log_product(ratios.reshape(-1, n_top), n_factors)
         scores = scale * scores.reshape(-1, net.n_labels)
         scores += bias[part]
-        errors[part] = labels[part] - np.exp(log_normalised(scores))
-        errors[part] *= errors.dtype.type(rate)
-        scaled = scale * errors[part]
+        error[part] = errors_of(scores, labels[part])
+        error[part] *= error.dtype.type(rate)
+        scaled = scale * error[part]
         means_off = np.divide(off[part, None], ratios, out=ratios)
         np.matmul(-scaled[:, None], means_off, out=total[part, None])
         gain -= np.matmul(scaled.T[:, None], means_off.transpose(1, 0, 2))[:, 0]
         gain += scaled.sum(axis=0)[:, None]
-    errors.sum(axis=0, out=out.visible_bias[n:])
-    return total, errors
+    error.sum(axis=0, out=out.visible_bias[n:])
+    return total, error

@@ -11,6 +11,8 @@ from sklearn_dbn.boltzmann.data import Rows
 from sklearn_dbn.boltzmann.discriminative import (
     Discriminative,
     Sum,
+    adversaries,
+    margin_gradient,
     mask_like,
     thin,
 )
@@ -269,6 +271,62 @@ def test_discriminative_gradient_equals_finite_differences(sizes):
     found = gradient_of(net, Discriminative((0,) * len(sizes)), v, np.eye(N_LABELS)[y])
     expected = derivative(mean_log_p, vector)
     np.testing.assert_allclose(found, expected, rtol=0, atol=DIFFERENCE_ERROR)
+
+
+def margins(net, v, y):
+    """``log p(y | v) / (1 - p(y | v))`` of each row."""
+    log_p = dbn.log_posterior(net, dbn.up(net, v))
+    others = np.where(np.eye(N_LABELS)[y] > 0, -np.inf, log_p)
+    return log_p[np.arange(len(v)), y] - logsumexp(others, axis=1)
+
+
+@pytest.mark.parametrize("sizes", [(4, 3), (4, 3, 5), (4, 3, 2, 3)])
+def test_margin_gradient_equals_finite_differences(sizes):
+    net, y = some_net(sizes), np.arange(5) % N_LABELS
+    v, scratch = np.random.default_rng(0).random((5, 4)), some_net(sizes).top
+    found = margin_gradient(net, v, np.eye(N_LABELS)[y], scratch)
+    expected = derivative(
+        lambda x: margins(net, x.reshape(v.shape), y).sum(), v.ravel()
+    )
+    np.testing.assert_allclose(found.ravel(), expected, rtol=0, atol=DIFFERENCE_ERROR)
+
+
+@pytest.mark.parametrize("scale", [0.8, 6.0])
+@every_dtype
+def test_adversaries_lose_margin_however_certain_the_network(scale, dtype):
+    net, radius = some_net(scale=scale, seed=3).astype(dtype), 0.01
+    v = np.random.default_rng(0).random((50, 4)).astype(dtype)
+    y = dbn.log_posterior(net, dbn.up(net, v)).argmax(axis=1)
+    labels = np.eye(N_LABELS, dtype=dtype)[y]
+    kept = v.copy()
+    moved = adversaries(net, v, labels, radius, some_net().astype(dtype).top)
+    assert moved.dtype == dtype
+    np.testing.assert_array_equal(v, kept)
+    error = 10 * np.finfo(dtype).eps / radius
+    distance = np.linalg.norm((moved - v).astype(float), axis=1)
+    np.testing.assert_allclose(distance, radius, rtol=error)
+    exact = net.astype(np.float64)
+    loss = margins(exact, v.astype(float), y) - margins(exact, moved.astype(float), y)
+    assert (loss > 0).all()
+
+
+def test_rows_without_a_gradient_are_no_adversaries():
+    net = some_net((4, 3, 2))
+    net.recognition[0].weights[...] = 0
+    v, labels = binary_rows(4, 5), np.eye(N_LABELS)[np.zeros(5, int)]
+    moved = adversaries(net, v, labels, 0.5, some_net((4, 3, 2)).top)
+    np.testing.assert_array_equal(moved, v)
+
+
+def test_adversarial_gradient_is_that_of_the_moved_rows():
+    net, v, scratch = some_net(), binary_rows(4, 7), some_net().top
+    labels = np.eye(N_LABELS)[np.arange(7) % N_LABELS]
+    shares = (0, 0.2, 0, 0.5)
+    found = gradient_of(net, Discriminative(shares, 0.3), v, labels)
+    moved = adversaries(net, v, labels, 0.3, scratch)
+    expected = gradient_of(net, Discriminative(shares), moved, labels)
+    np.testing.assert_array_equal(found, expected)
+    assert np.abs(found - gradient_of(net, Discriminative(shares), v, labels)).max() > 0
 
 
 def score_of_thinned(net, v, y, masks, offsets):
