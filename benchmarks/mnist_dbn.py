@@ -6,7 +6,7 @@
 Stages: ``greedy`` pre-training, ``imagination``, more of it for the top RBM, with
 persistent chains, ``up-down`` fine-tuning after ``greedy``, with persistent chains,
 ``decay``, more of it with weight decay, ``discriminative`` fine-tuning after
-``up-down``, ``dropout``, hybrid fine-tuning with dropout after ``greedy``, and
+``greedy``, with adversarial training, ``dropout``, the same with dropout, and
 ``classification-rbm``, one hidden layer, hybrid.
 
 With ``--validate`` the last 10,000 training rows are held out and scored, and the
@@ -42,7 +42,7 @@ BEFORE = {
     "imagination": "greedy",
     "up-down": "greedy",
     "decay": "up-down",
-    "discriminative": "up-down",
+    "discriminative": "greedy",
     "dropout": "greedy",
 }
 ROWS_HELD_OUT = 10_000
@@ -70,17 +70,15 @@ def stage_parameters(stage, quick):
     if stage in ("greedy", "imagination"):
         return {"fine_tuning": None, "n_iter": 0}
     if stage == "up-down":
-        return up_down(25 if quick else 200)
+        return up_down(25 if quick else 75)
     if stage == "decay":
         return up_down(5 if quick else 40, 0.03) | {"weight_decay": 2e-4}
     if stage == "classification-rbm":
         settings = fine_tuned("hybrid", 10 if quick else 80, 0.2)
         return settings | {"generative_weight": 0.1, "dropout": [0.2, 0.5]}
-    if stage == "discriminative":
-        return fine_tuned(stage, 5 if quick else 20)
-    dropout = {"dropout": [0.2, 0.3, 0.3, 0.5]}
-    generative = {"generative_weight": 0.1, "recognition_rate": 0.3}
-    return fine_tuned("hybrid", 10 if quick else 160) | dropout | generative
+    settings = fine_tuned("discriminative", 10 if quick else 40)
+    settings |= {"adversarial_radius": 1.5}
+    return settings | ({"dropout": [0, 0.3, 0.3, 0.5]} if stage == "dropout" else {})
 
 
 def fine_tuned(objective, n_epochs, rate=0.1):

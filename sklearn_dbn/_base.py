@@ -1,9 +1,12 @@
 """What the estimators share: validation, generators, epochs with callbacks."""
 
+import math
 import sys
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from numbers import Integral
 
 import numpy as np
@@ -16,6 +19,7 @@ from sklearn.base import (
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, validate_data
+from threadpoolctl import ThreadpoolController
 
 from sklearn_dbn.boltzmann.data import block_size, slices
 from sklearn_dbn.boltzmann.units import Bernoulli, Gaussian, Joint, Softmax
@@ -214,20 +218,48 @@ def require_possible_mean(units, mean):
             )
 
 
-def map_blocks(function, X, dtype, n_columns):
+def map_blocks(function, X, dtype, n_columns, side_by_side=False):
     """Apply ``function(rows, out)`` to dense blocks of rows of ``X``.
 
     A float array or memory map is read through views, a block at a time;
     integers and sparse rows are converted block by block. ``out`` are the rows
     of the result, of shape (n_rows, n_columns), or (n_rows,) for None.
+
+    With ``side_by_side`` as many threads as BLAS may use take blocks of their own, of
+    the same size, instead of sharing matrix products; what is not a product then goes
+    at the same speed. The function must not depend on the order of blocks.
     """
-    shape = X.shape[0] if n_columns is None else (X.shape[0], n_columns)
-    result = np.empty(shape, dtype)
-    for part in slices(X.shape[0], block_size(X.shape[1], dtype.itemsize)):
+    n_rows = X.shape[0]
+    result = np.empty(n_rows if n_columns is None else (n_rows, n_columns), dtype)
+
+    def do(part):
         rows = X[part]
         rows = rows.toarray() if sparse.issparse(rows) else rows
         function(rows.astype(dtype, copy=False), result[part])
+
+    size = block_size(X.shape[1], dtype.itemsize)
+    n_threads = n_blas_threads() if side_by_side and n_rows > size else 1
+    if n_threads == 1:
+        for part in slices(n_rows, size):
+            do(part)
+        return result
+    n_blocks = n_threads * math.ceil(n_rows / size / n_threads)
+    parts = slices(n_rows, math.ceil(n_rows / n_blocks))
+    with blas().limit(limits=1), ThreadPoolExecutor(n_threads) as pool:
+        for _ in pool.map(do, parts):
+            pass
     return result
+
+
+@cache
+def blas():
+    """Handles on the BLAS libraries of numpy and scipy."""
+    return ThreadpoolController().select(user_api="blas")
+
+
+def n_blas_threads():
+    """How many threads a matrix product may use here and now."""
+    return max((library["num_threads"] for library in blas().info()), default=1)
 
 
 def warn_user(message, category):

@@ -693,7 +693,7 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
             field = dbm.bottom_up(machine, rows)
             function(machine, rows, dbm.posterior(machine, field, mean_field), out)
 
-        return map_blocks(with_means, X, dtype, n_columns)
+        return map_blocks(with_means, X, dtype, n_columns, side_by_side=True)
 
     def transform(self, X, layer=None):
         """Mean-field means of hidden units given each row.
@@ -924,8 +924,8 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         n_columns = self.n_features_in_ + sum(self.weights_[1].shape[1] for _ in second)
         return self._map(X, wide, n_columns)
 
-    def to_mlp(self, classes, **mlp_params):
-        """A perceptron on `mlp_features` whose hidden layers start here.
+    def to_mlp(self, classes, *, wide=True, **mlp_params):
+        """A perceptron on `mlp_features`, or on rows, whose hidden layers start here.
 
         The first hidden layer takes ``[v, q(h2)]`` through both of its weights, so
         that at the start it gives its mean-field means (Salakhutdinov & Hinton 2009,
@@ -937,6 +937,10 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         ----------
         classes : array-like of shape (n_classes,)
             All labels.
+        wide : bool, default=True
+            Whether the result takes `mlp_features`. If not, it takes the rows alone,
+            the input of its first layer doubled, too: the pass upwards with which mean
+            field begins.
         **mlp_params
             Parameters of :class:`sklearn.neural_network.MLPClassifier`, except
             `hidden_layer_sizes`, `activation` and `warm_start`.
@@ -946,20 +950,23 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         mlp : MLPClassifier
             With ``warm_start=True``, ready to `fit`.
         """
-        weights, biases = self._upward()
+        weights, biases = self._upward(wide)
         return started_classifier(weights, biases, classes, mlp_params)
 
-    def to_dbn(self, classes, **dbn_params):
-        """A network on `mlp_features` for discriminative fine-tuning with dropout.
+    def to_dbn(self, classes, *, wide=True, **dbn_params):
+        """A network on `mlp_features`, or on rows, for discriminative fine-tuning.
 
         As `to_mlp`, but its top layers are the label-joint RBM of a DBNClassifier,
         the weights of labels at zero: the exact gradient of log p(y|v) goes on from
-        here with ``fine_tuning="discriminative"``, schedules and dropout.
+        here with ``fine_tuning="discriminative"``, schedules, dropout and adversarial
+        training.
 
         Parameters
         ----------
         classes : array-like of shape (n_classes,)
             All labels.
+        wide : bool, default=True
+            As in `to_mlp`.
         **dbn_params
             Parameters of :class:`DBNClassifier`, except `hidden_layer_sizes`, `rbm`
             and `warm_start`.
@@ -969,11 +976,12 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         dbn : DBNClassifier
             With ``warm_start=True``, ready to `fit`.
         """
-        weights, biases = self._upward()
+        weights, biases = self._upward(wide)
         classes, dtype = np.unique(classes), weights[0].dtype
         visible = self._templates(len(weights))[0].visible
         blocks = [*pairs_of(visible, self.n_features_in_)]
-        blocks += [("bernoulli", len(bias)) for bias in self.intercepts_[2:3]]
+        if wide:
+            blocks += [("bernoulli", len(bias)) for bias in self.intercepts_[2:3]]
         n_inputs = [size for _, size in blocks]
         lower = np.zeros(sum(n_inputs), dtype)
         lower[: self.n_features_in_] = self.intercepts_[0]
@@ -997,14 +1005,13 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
             **dbn_params,
         )
 
-    def _upward(self):
-        """Weights and biases of a network from `mlp_features` up to the top."""
+    def _upward(self, wide):
+        """Weights and biases of a network from `mlp_features`, or rows, to the top."""
         machine = self._machine()
-        first, *others = machine.weights
-        if others:
-            first = np.concatenate([first, others[0].T])
-        last = len(others) - 1
-        weights = [first, *(w if i == last else 2 * w for i, w in enumerate(others))]
+        *below, top = machine.weights
+        weights = [*(2 * w for w in below), top]
+        if wide and below:
+            weights[0] = np.concatenate([below[0], machine.weights[1].T])
         return weights, machine.biases[1:]
 
 

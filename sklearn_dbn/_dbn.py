@@ -440,7 +440,8 @@ default="up-down"
             out[...] = _log(dbn.gibbs_posterior(net, rows, n_steps, n_chains, rng))
 
         ways = {"free-energy": exact, "mean-field": mean_field, "gibbs": drawn}
-        return self._map(X, ways[self.recognition], self._n_labels)
+        way, in_turn = ways[self.recognition], self.recognition == "gibbs"
+        return self._map(X, way, self._n_labels, side_by_side=not in_turn)
 
     def predict(self, X):
         """The most probable class of each row.

@@ -354,14 +354,18 @@ class DeepBeliefNetwork(BoltzmannEstimator):
     def _first_visible(self):
         return self._templates(1 + len(self.recognition_weights_))[0].visible
 
-    def _map(self, X, function, n_columns=None):
+    def _map(self, X, function, n_columns=None, side_by_side=False):
         """``function(net, rows, out)`` on blocks of the validated rows of X."""
         check_is_fitted(self)
         X = self._validate_rows(X, reset=False)
         dtype = row_dtype(X)
         net = self._net(dtype)
         return map_blocks(
-            lambda rows, out: function(net, rows, out), X, dtype, n_columns
+            lambda rows, out: function(net, rows, out),
+            X,
+            dtype,
+            n_columns,
+            side_by_side,
         )
 
     def transform(self, X):
@@ -383,7 +387,8 @@ class DeepBeliefNetwork(BoltzmannEstimator):
             out[...] = dbn.top_means(net, dbn.up(net, rows))
 
         check_is_fitted(self)
-        return self._map(X, top_means, len(self.top_rbm_.intercept_hidden_))
+        n_top = len(self.top_rbm_.intercept_hidden_)
+        return self._map(X, top_means, n_top, side_by_side=True)
 
     def _imagine(
         self,

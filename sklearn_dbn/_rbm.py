@@ -522,14 +522,18 @@ class RBMTransformer(LogPartitionMixin, BoltzmannEstimator):
             units or make_units(self.visible, self.n_features_in_),
         )
 
-    def _map(self, X, function, n_columns=None):
+    def _map(self, X, function, n_columns=None, side_by_side=False):
         """``function(machine, rows, out)`` on blocks of the validated rows of X."""
         check_is_fitted(self)
         X = self._validate_rows(X, reset=False)
         dtype = row_dtype(X)
         machine = self._machine(dtype)
         return map_blocks(
-            lambda rows, out: function(machine, rows, out), X, dtype, n_columns
+            lambda rows, out: function(machine, rows, out),
+            X,
+            dtype,
+            n_columns,
+            side_by_side,
         )
 
     def transform(self, X):
@@ -550,7 +554,8 @@ class RBMTransformer(LogPartitionMixin, BoltzmannEstimator):
             machine.hidden_mean(rows, out=out)
 
         check_is_fitted(self)
-        return self._map(X, hidden_mean, len(self.intercept_hidden_))
+        n_hidden = len(self.intercept_hidden_)
+        return self._map(X, hidden_mean, n_hidden, side_by_side=True)
 
     def inverse_transform(self, X):
         """Means of the visible units, E[v|h].
@@ -694,7 +699,7 @@ class RBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         def free_energy(machine, rows, out):
             out[...] = machine.free_energy(rows)
 
-        return self._map(X, free_energy)
+        return self._map(X, free_energy, side_by_side=True)
 
     def pseudo_log_likelihood(self, X):
         """``Σ_i log p(v_i | all other v)`` of each row, in nats.

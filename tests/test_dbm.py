@@ -21,6 +21,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils._param_validation import InvalidParameterError
 
 from sklearn_dbn import DBMTransformer, DBNClassifier, RBMTransformer
+from sklearn_dbn.boltzmann import dbm as engine
 from sklearn_dbn.boltzmann import joint, training
 from tests import reference
 from tests.boltzmann import assert_rounding
@@ -1195,6 +1196,21 @@ def test_a_network_is_tuned_from_the_weights(of_digits, digits, n_layers):
     np.testing.assert_allclose(net.transform(wide), upwards(dbm, wide), atol=1e-5)
     before = net.score(wide, y)
     assert net.fit(wide, y).score(wide, y) > max(0.8, before)
+
+
+@every_number
+def test_a_network_of_rows_alone_begins_as_mean_field_does(of_digits, digits, n_layers):
+    (X, y), dbm = digits, of_digits[n_layers]
+    params = {"fine_tuning": "discriminative", "learning_rate": 0.5, "batch_size": 10}
+    net = dbm.to_dbn(np.unique(y), wide=False, n_iter=15, random_state=0, **params)
+    machine = dbm._machine(X.dtype)
+    *_, guess = engine.first_guess(machine, engine.bottom_up(machine, X))
+    np.testing.assert_allclose(net.transform(X), guess, atol=1e-5)
+    mlp = dbm.to_mlp(np.unique(y), wide=False)
+    for found, expected in zip(mlp.coefs_, net.recognition_weights_, strict=False):
+        np.testing.assert_array_equal(found, expected)
+    assert mlp.predict(X).shape == (400,)
+    assert net.fit(X, y).score(X, y) > 0.8
 
 
 def upwards(dbm, wide):
