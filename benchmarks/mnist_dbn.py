@@ -76,9 +76,11 @@ def stage_parameters(stage, quick):
     if stage == "classification-rbm":
         settings = fine_tuned("hybrid", 10 if quick else 80, 0.2)
         return settings | {"generative_weight": 0.1, "dropout": [0.2, 0.5]}
-    settings = fine_tuned("discriminative", 10 if quick else 40)
-    settings |= {"adversarial_radius": 1.5}
-    return settings | ({"dropout": [0, 0.3, 0.3, 0.5]} if stage == "dropout" else {})
+    adversarial = {"adversarial_radius": 1.5}
+    if stage == "discriminative":
+        return fine_tuned("discriminative", 10 if quick else 40) | adversarial
+    dropout = {"dropout": [0.0, 0.2, 0.2, 0.3]}
+    return fine_tuned("discriminative", 20 if quick else 80) | adversarial | dropout
 
 
 def fine_tuned(objective, n_epochs, rate=0.1):
