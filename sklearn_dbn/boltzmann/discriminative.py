@@ -55,7 +55,7 @@ class Discriminative:
         """Write ``rate`` times the mean gradient over the rows into ``out``."""
         net, rng = state.net, state.rng
         if self.adversarial_radius and net.n_labels > 1:
-            v = adversaries(net, v, labels, self.adversarial_radius, out.top)
+            v = adversaries(net, v, labels, self.adversarial_radius)
         masks = [
             mask_like(share, (len(v), n), v.dtype, rng)
             for share, n in zip(self.dropout, layer_sizes(net), strict=True)
@@ -128,26 +128,26 @@ def thin(rows, mask):
     return out
 
 
-def adversaries(net, v, labels, radius, scratch):
+def adversaries(net, v, labels, radius):
     """Rows at the distance ``radius`` from ``v``, their right labels less probable."""
-    step = margin_gradient(net, v, labels, scratch)
+    step = margin_gradient(net, v, labels)
     step /= np.maximum(np.abs(step).max(axis=1, keepdims=True), TINY)
     length = np.sqrt(np.einsum("ij,ij->i", step, step))
     step *= (radius / np.maximum(length, TINY))[:, None]
     return np.subtract(v, step, out=step)
 
 
-def margin_gradient(net, v, labels, scratch):
+def margin_gradient(net, v, labels):
     """The gradient of ``log p(y | v) / (1 - p(y | v))`` with respect to each row.
 
     It has the direction of that of ``log p(y | v)``, but does not vanish where the
-    model is certain. Spoils ``scratch``, arrays like the top's parameters.
+    model is certain.
     """
     n = net.n_penultimate
     means, _ = forward(net, v, [None] * (1 + len(net.recognition)))
     field = top_field(net, means[-1])
     on, off, bias = logistic(field), logistic(-field), net.top.visible_bias[n:]
-    total, _ = label_gradient(net, on, off, labels, bias, 1, 1, scratch, margin_errors)
+    total, _ = label_gradient(net, on, off, labels, bias, errors_of=margin_errors)
     error = np.dot(total, net.top.weights[:n].T)
     for layer, mean in zip(reversed(net.recognition), reversed(means[1:]), strict=True):
         error *= mean
@@ -194,7 +194,7 @@ def top_gradient(net, penultimate, labels, mask, share, rate, out):
         on *= present
         np.maximum(off, 1 - present, out=off)
     scale = 1 / (1 - share)
-    total, errors = label_gradient(net, on, off, labels, bias, scale, rate, out)
+    total, errors = label_gradient(net, on, off, labels, bias, out, scale, rate)
     if mask is not None:
         total *= present
         out.weights[n:] += np.dot(errors.T, stand_in)
@@ -213,8 +213,10 @@ def margin_errors(scores, labels):
     return labels - np.exp(log_normalised(np.where(labels > 0, -np.inf, scores)))
 
 
-def label_gradient(net, on, off, labels, bias, scale, rate, out, errors_of=errors):
-    """Gradient of the label block into ``out``; returns those of field and scores.
+def label_gradient(
+    net, on, off, labels, bias, out=None, scale=1, rate=1, errors_of=errors
+):
+    """Gradient of the label block into ``out``, if any; returns those of field, scores.
 
     ``errors_of`` gives that of the objective with respect to the scores; ``bias`` is
     that of the labels, for each row or for all; ``scale`` multiplies the part of a top
@@ -226,10 +228,12 @@ def label_gradient(net, on, off, labels, bias, scale, rate, out, errors_of=error
     most = reach(on.dtype)
     weights = np.clip(net.top.weights[n:], -most, most)
     factors, n_factors = np.exp(weights), factors_in_range(weights)
-    gain, total = out.weights[n:], np.empty_like(on)
+    total = np.empty_like(on)
     error = np.empty((n_rows, net.n_labels), on.dtype)
     bias = np.broadcast_to(bias, error.shape)
-    gain[...] = 0
+    if out is not None:
+        gain = out.weights[n:]
+        gain[...] = 0
     n_at_once = max(1, CACHED // factors.size)
     space = np.empty((min(n_at_once, n_rows), *factors.shape), on.dtype)
     for part in slices(n_rows, n_at_once):
@@ -245,7 +249,9 @@ def label_gradient(net, on, off, labels, bias, scale, rate, out, errors_of=error
         scaled = scale * error[part]
         means_off = np.divide(off[part, None], ratios, out=ratios)
         np.matmul(-scaled[:, None], means_off, out=total[part, None])
-        gain -= np.matmul(scaled.T[:, None], means_off.transpose(1, 0, 2))[:, 0]
-        gain += scaled.sum(axis=0)[:, None]
-    error.sum(axis=0, out=out.visible_bias[n:])
+        if out is not None:
+            gain -= np.matmul(scaled.T[:, None], means_off.transpose(1, 0, 2))[:, 0]
+            gain += scaled.sum(axis=0)[:, None]
+    if out is not None:
+        error.sum(axis=0, out=out.visible_bias[n:])
     return total, error
