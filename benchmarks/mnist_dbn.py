@@ -70,7 +70,7 @@ def stage_parameters(stage, quick):
     if stage in ("greedy", "imagination"):
         return {"fine_tuning": None, "n_iter": 0}
     if stage == "up-down":
-        return up_down(25 if quick else 75)
+        return up_down(25 if quick else 200)
     if stage == "decay":
         return up_down(5 if quick else 40, 0.03) | {"weight_decay": 2e-4}
     if stage == "classification-rbm":
