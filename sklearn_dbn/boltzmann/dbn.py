@@ -218,18 +218,20 @@ def label_scores(net, penultimate):
     with ``a`` the :func:`top_field`. Since ``softplus(a + w) = softplus(a) +
     log(1 - p + p exp(w))`` with ``p = logistic(a)``, one product with the top
     weights serves all labels, and the logarithm is taken of products of many
-    factors at once.
+    factors at once. Weights of the first label count as part of ``a``, so that its sum
+    is zero.
     """
     below, weights = np.split(net.top.weights, [net.n_penultimate])
-    scores = np.empty((len(penultimate), net.n_labels), penultimate.dtype)
+    weights, bias = weights - weights[0], net.top.hidden_bias + weights[0]
+    scores = np.zeros((len(penultimate), net.n_labels), penultimate.dtype)
     in_range = np.abs(weights).max(initial=0) <= reach(weights.dtype) / 8
-    pairs = pairs_of_factors(np.exp(weights)) if in_range else None
+    pairs = pairs_of_factors(np.exp(weights[1:])) if in_range else None
     n_pairs = max(1, factors_in_range(weights) // 2)
     for part in slices(len(scores), ROWS_AT_ONCE):
         field = np.dot(below.T, penultimate[part].T)
-        field += net.top.hidden_bias[:, None]
+        field += bias[:, None]
         if in_range:
-            scores[part] = products_of_labels(field, pairs, n_pairs).T
+            scores[part, 1:] = products_of_labels(field, pairs, n_pairs).T
         else:
             scores[part] = sums_of_labels(field, weights)
     scores += net.top.visible_bias[net.n_penultimate :]

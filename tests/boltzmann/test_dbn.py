@@ -106,11 +106,15 @@ def test_label_scores_are_free_energies_of_the_top_rbm(dtype, scale):
 @pytest.mark.parametrize("n_top", [1, 2, 7, 64])
 @pytest.mark.parametrize("share", [0.1, 0.99, 1.01])
 def test_label_scores_at_the_edges_of_the_range_of_products(dtype, n_top, share):
-    """Label weights below and above the limit, fields up to 50, rows in blocks."""
+    """Weights, less those of the first label, below and above the limit of exp.
+
+    Fields are up to 50, and rows are more than one block.
+    """
     rng = np.random.default_rng(n_top)
     most = share * dbn.reach(dtype) / 8
     weights = rng.uniform(-most, most, (N_LABELS, n_top)).astype(dtype)
-    weights[0, 0] = most
+    weights[0], weights[1, 0] = 0, most
+    weights += rng.integers(-3, 4, n_top).astype(dtype)
     fields = rng.uniform(-50, 50, (dbn.ROWS_AT_ONCE + 3, n_top)).astype(dtype)
     top = RBM(
         np.vstack([np.eye(n_top, dtype=dtype), weights]),
@@ -122,7 +126,7 @@ def test_label_scores_at_the_edges_of_the_range_of_products(dtype, n_top, share)
     gains = np.logaddexp(0, fields + wide) - np.logaddexp(0, fields)
     found = scores - scores[:, :1]
     expected = gains.sum(axis=-1) - gains.sum(axis=-1)[:, :1]
-    size = max(50, most) * n_top
+    size = max(50, most + 3) * n_top
     np.testing.assert_allclose(
         found, expected.astype(float), rtol=0, atol=4 * size * np.finfo(dtype).eps
     )
