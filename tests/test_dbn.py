@@ -27,8 +27,9 @@ CHECKED = [
     DBNClassifier((30,)),
     DBNClassifier((20, 30), fine_tuning=None),
     DBNClassifier((20, 30), fine_tuning="discriminative", dropout=0.1),
-    DBNClassifier((20, 30), fine_tuning="hybrid", draw_visible=True),
-    DBNClassifier((20, 30), fine_tuning="hybrid", adversarial_radius=0.1),
+    DBNClassifier(
+        (20, 30), fine_tuning="hybrid", draw_visible=True, adversarial_radius=0.1
+    ),
     DBNClassifier((20, 30), recognition="mean-field"),
     DBNClassifier((20, 30), recognition="gibbs"),
     DBNClassifier((20, 30), warm_start=True),
