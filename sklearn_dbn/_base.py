@@ -2,6 +2,7 @@
 
 import math
 import sys
+import threading
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,8 @@ from sklearn_dbn.boltzmann.data import block_size, slices
 from sklearn_dbn.boltzmann.units import Bernoulli, Gaussian, Joint, Softmax
 from sklearn_dbn.boltzmann.updates import Diverged
 
+# Held while the number of BLAS threads is changed.
+ALONE = threading.Lock()
 # How far rounding may take a mean of ones above one.
 MEAN_SLACK = 1e-6
 # Packages whose frames a warning looks past for the user's own line.
@@ -238,17 +241,35 @@ def map_blocks(function, X, dtype, n_columns, side_by_side=False):
         function(rows.astype(dtype, copy=False), result[part])
 
     size = block_size(X.shape[1], dtype.itemsize)
-    n_threads = n_blas_threads() if side_by_side and n_rows > size else 1
-    if n_threads == 1:
-        for part in slices(n_rows, size):
-            do(part)
-        return result
-    n_blocks = n_threads * math.ceil(n_rows / size / n_threads)
-    parts = slices(n_rows, math.ceil(n_rows / n_blocks))
-    with blas().limit(limits=1), ThreadPoolExecutor(n_threads) as pool:
-        for _ in pool.map(do, parts):
-            pass
+    with threads_for_blocks(side_by_side and n_rows > size) as n_threads:
+        if n_threads == 1:
+            for part in slices(n_rows, size):
+                do(part)
+            return result
+        n_blocks = n_threads * math.ceil(n_rows / size / n_threads)
+        parts = slices(n_rows, math.ceil(n_rows / n_blocks))
+        with ThreadPoolExecutor(n_threads) as pool:
+            for _ in pool.map(do, parts):
+                pass
     return result
+
+
+@contextmanager
+def threads_for_blocks(wanted):
+    """How many threads to use in the place of BLAS, which has one of them meanwhile.
+
+    That is a setting of the whole process, so only one caller at a time may have it
+    changed; others get one thread.
+    """
+    if not (wanted and ALONE.acquire(blocking=False)):
+        yield 1
+        return
+    try:
+        n_threads = n_blas_threads()
+        with blas().limit(limits=1):
+            yield n_threads
+    finally:
+        ALONE.release()
 
 
 @cache

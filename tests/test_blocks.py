@@ -56,7 +56,7 @@ def test_each_thread_has_blocks_of_its_own(n_threads):
     assert len(set(sizes)) == 1
 
 
-def test_products_are_single_threaded_side_by_side_and_free_again_after(n_threads):
+def test_products_have_one_thread_side_by_side_and_all_of_them_after(n_threads):
     with threadpool_limits(2, user_api="blas"):
         before, inside = _base.blas().info(), []
 
@@ -65,7 +65,26 @@ def test_products_are_single_threaded_side_by_side_and_free_again_after(n_thread
 
         _base.map_blocks(note, some_rows(600), DTYPE, None, side_by_side=True)
         assert _base.blas().info() == before
-    assert set(inside) == ({1} if n_threads > 1 else {2})
+    assert set(inside) == {1}
+
+
+def test_of_two_callers_only_one_changes_blas(n_threads):
+    with threadpool_limits(2, user_api="blas"):
+        before, names = _base.blas().info(), set()
+
+        def note(rows, out):
+            names.add(threading.get_ident())
+
+        def outer(rows, out):
+            _base.map_blocks(note, some_rows(600), DTYPE, None, side_by_side=True)
+
+        with _base.threads_for_blocks(True):
+            outer(None, None)
+            assert names == {threading.get_ident()}
+        assert _base.blas().info() == before
+        _base.map_blocks(outer, some_rows(600), DTYPE, None, side_by_side=True)
+        assert _base.blas().info() == before
+    assert not _base.ALONE.locked()
 
 
 def test_an_error_in_a_block_is_raised_and_ends_the_work(n_threads):
