@@ -24,7 +24,7 @@ ignore_range = pytest.mark.filterwarnings("ignore:.*outside the .0, 1.:UserWarni
 
 CHECKED = [
     DBNClassifier((20, 30)),
-    DBNClassifier((30,)),
+    DBNClassifier((30,), warm_start=True),
     DBNClassifier((20, 30), fine_tuning=None),
     DBNClassifier((20, 30), fine_tuning="discriminative", dropout=0.1),
     DBNClassifier(
@@ -32,7 +32,6 @@ CHECKED = [
     ),
     DBNClassifier((20, 30), recognition="mean-field"),
     DBNClassifier((20, 30), recognition="gibbs"),
-    DBNClassifier((20, 30), warm_start=True),
     DBNClassifier((20, 30), rbm=RBMTransformer(visible="gaussian", learning_rate=0.01)),
     DBNTransformer((8,)),
     DBNTransformer((8, 6, 4), draw_visible=True),
