@@ -959,7 +959,9 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         As `to_mlp`, but its top layers are the label-joint RBM of a DBNClassifier,
         the weights of labels at zero: the exact gradient of log p(y|v) goes on from
         here with ``fine_tuning="discriminative"``, schedules, dropout and adversarial
-        training.
+        training. Before that, some epochs with ``fine_tuning="up-down"`` and
+        ``recognition_rate=0`` teach the top RBM the labels, as greedy pre-training of
+        a DBNClassifier does; generative weights begin at those of the machine.
 
         Parameters
         ----------
@@ -995,7 +997,7 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
             biases[-1],
             visible=[*kinds, ("softmax", n_labels)],
         )
-        return DBNClassifier.from_parameters(
+        dbn = DBNClassifier.from_parameters(
             below,
             [lower, *biases[:-1]],
             rbm,
@@ -1004,6 +1006,9 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
             warm_start=True,
             **dbn_params,
         )
+        if below and not wide:
+            dbn.generative_weights_[0] = self.weights_[0].T.copy()
+        return dbn
 
     def _upward(self, wide):
         """Weights and biases of a network from `mlp_features`, or rows, to the top."""

@@ -1210,7 +1210,21 @@ def test_a_network_of_rows_alone_begins_as_mean_field_does(of_digits, digits, n_
     for found, expected in zip(mlp.coefs_, net.recognition_weights_, strict=False):
         np.testing.assert_array_equal(found, expected)
     assert mlp.predict(X).shape == (400,)
+    for found, expected in zip(net.generative_weights_[:1], dbm.weights_, strict=False):
+        np.testing.assert_array_equal(found, expected.T)
     assert net.fit(X, y).score(X, y) > 0.8
+
+
+@pytest.mark.parametrize("wide", [True, False])
+def test_the_top_of_a_network_learns_labels_first(of_digits, digits, wide):
+    (X, y), dbm = digits, of_digits[2]
+    X = dbm.mlp_features(X) if wide else X
+    labels_first = {"fine_tuning": "up-down", "recognition_rate": 0, "batch_size": 10}
+    net = dbm.to_dbn(np.unique(y), wide=wide, n_iter=10, random_state=0, **labels_first)
+    recognition = [w.copy() for w in net.recognition_weights_]
+    assert net.fit(X, y).score(X, y) > 0.8
+    for found, expected in zip(net.recognition_weights_, recognition, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 def upwards(dbm, wide):
