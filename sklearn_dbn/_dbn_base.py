@@ -155,7 +155,8 @@ class DeepBeliefNetwork(BoltzmannEstimator):
 
     def _tune(self, X, y, codes, context):
         """Fine-tune until `n_iter` epochs are done."""
-        rows, state = self._rows(X), self._tuning_state()
+        rows = self._rows(X)
+        state = self._tuning_state(rows, codes)
         run_epochs(
             self,
             context,
@@ -170,8 +171,9 @@ class DeepBeliefNetwork(BoltzmannEstimator):
 
     def _tune_on(self, X, codes):
         """One epoch of fine-tuning, without a context for callbacks."""
-        state = self._tuning_state()
-        steps = tuning.epochs(state, self._rows(X), codes, self._settings(state.net))
+        rows = self._rows(X)
+        state = self._tuning_state(rows, codes)
+        steps = tuning.epochs(state, rows, codes, self._settings(state.net))
         self._publish(next_epoch(self, "fine-tuning", steps))
 
     def _rows(self, X):
@@ -271,6 +273,7 @@ class DeepBeliefNetwork(BoltzmannEstimator):
             components_=net.top.weights.T,
             intercept_visible_=net.top.visible_bias,
             intercept_hidden_=net.top.hidden_bias,
+            data_mean_=state.offsets.visible.copy(),
             h_samples_=_no_chains(net) if state.chains is None else state.chains.copy(),
         )
         vars(self).update(
@@ -288,9 +291,15 @@ class DeepBeliefNetwork(BoltzmannEstimator):
             },
         )
 
-    def _tuning_state(self):
-        """The state of fine-tuning that the fitted attributes describe."""
+    def _tuning_state(self, rows, codes):
+        """The state of fine-tuning that the fitted attributes describe.
+
+        What is centred in the top RBM is the mean of its data when fine-tuning begins:
+        known from its own training, else found here.
+        """
         saved, net, mean = self.training_state_, self._net(), self.top_rbm_.data_mean_
+        if saved["parameters"] is None and not self.rbms_:
+            mean = dbn.top_data_mean(net, rows, codes)
         state = tuning.start(net, mean, generator_from(saved["generator"]))
         if self.n_chains is not None and self.fine_tuning != "discriminative":
             chains = self.top_rbm_.h_samples_

@@ -1225,6 +1225,9 @@ def test_the_top_of_a_network_learns_labels_first(of_digits, digits, wide):
     assert net.fit(X, y).score(X, y) > 0.8
     for found, expected in zip(net.recognition_weights_, recognition, strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-6)
+    penultimate = expit(X @ recognition[0] + net.recognition_intercepts_[0])
+    seen = [*penultimate.mean(axis=0), *np.bincount(y) / len(y)]
+    np.testing.assert_allclose(net.top_rbm_.data_mean_, seen, rtol=1e-4)
 
 
 def upwards(dbm, wide):

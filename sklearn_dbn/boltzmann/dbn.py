@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sklearn_dbn.boltzmann.data import Rows, slices
+from sklearn_dbn.boltzmann.data import Rows, block_size, slices
 from sklearn_dbn.boltzmann.rbm import RBM
 from sklearn_dbn.boltzmann.units import (
     Bernoulli,
@@ -327,6 +327,17 @@ def log_normalised(scores):
     scores = scores - scores.max(axis=1, keepdims=True)
     scores -= np.log(np.exp(scores).sum(axis=1, keepdims=True))
     return scores
+
+
+def top_data_mean(net, rows, codes):
+    """Mean of what the top RBM sees of the data: penultimate means, then labels."""
+    total, n = np.zeros(net.top.n_visible), net.n_penultimate
+    for part in slices(len(rows), block_size(max(n, rows.n_columns), 8)):
+        penultimate = up(net, rows.take(np.arange(part.start, part.stop)))
+        total[:n] += penultimate.sum(axis=0, dtype=np.float64)
+    if codes is not None:
+        total[n:] = np.bincount(codes, minlength=net.n_labels)
+    return (total / len(rows)).astype(rows.dtype)
 
 
 def with_labels(net, penultimate, labels):
