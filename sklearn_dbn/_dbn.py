@@ -10,7 +10,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from sklearn_dbn._base import make_generator, require_count
+from sklearn_dbn._base import hidden_sizes, make_generator, require_count
 from sklearn_dbn._dbn_base import PREVIEW_ROWS, DeepBeliefNetwork
 from sklearn_dbn._perceptron import started_classifier, started_regressor
 from sklearn_dbn.boltzmann import dbn
@@ -304,17 +304,17 @@ default="up-down"
         return Sum((discriminative, up_down), (1.0, self.generative_weight))
 
     def _dropout(self, n_hidden_layers):
+        """The share of units left out of the data and of every hidden layer."""
         if np.ndim(self.dropout) == 0:
             return (0.0, *[float(self.dropout)] * n_hidden_layers)
-        shares = np.asarray(self.dropout, np.float64)
-        if shares.shape != (n_hidden_layers + 1,) or not all(
-            0 <= share < 1 for share in shares
-        ):
+        shares = np.asarray(self.dropout).tolist()
+        in_range = Interval(Real, 0, 1, closed="left").is_satisfied_by
+        if len(shares) != n_hidden_layers + 1 or not all(map(in_range, shares)):
             raise ValueError(
                 "dropout must be a number in [0, 1), or one for the data and one for "
                 f"each of the {n_hidden_layers} hidden layers; found {self.dropout!r}."
             )
-        return tuple(shares.tolist())
+        return tuple(map(float, shares))
 
     # --- training -----------------------------------------------------------------
 
@@ -383,6 +383,8 @@ default="up-down"
             self, X, y, accept_sparse="csr", dtype="numeric", reset=not resume
         )
         check_classification_targets(y)
+        self._schedules()
+        self._dropout(len(hidden_sizes(self.hidden_layer_sizes)))
         if resume:
             self._require_same_sizes()
             known = self._same_classes(classes)
@@ -815,6 +817,7 @@ class DBNTransformer(DeepBeliefNetwork):
 
     def _prepare(self, X, resume):
         X = self._validate_rows(X, reset=not resume)
+        self._schedules()
         if resume:
             self._require_same_sizes()
         else:

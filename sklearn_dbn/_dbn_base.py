@@ -22,11 +22,12 @@ from sklearn_dbn._base import (
     require_same_sizes,
     row_dtype,
     run_epochs,
+    schedule,
     templates_of,
     validate_templates,
     warn_of_range,
 )
-from sklearn_dbn._rbm import RBMTransformer
+from sklearn_dbn._rbm import COUNT, FRACTION, POSITIVE, RBMTransformer
 from sklearn_dbn.boltzmann import dbn, training, tuning
 from sklearn_dbn.boltzmann.data import Rows, slices
 from sklearn_dbn.boltzmann.samplers import ContrastiveDivergence, Persistent
@@ -45,20 +46,17 @@ class DeepBeliefNetwork(BoltzmannEstimator):
     """Greedy pre-training, fine-tuning and sampling, with or without labels."""
 
     _parameter_constraints: dict = {
-        "hidden_layer_sizes": [
-            Interval(Integral, 1, None, closed="left"),
-            "array-like",
-        ],
+        "hidden_layer_sizes": [COUNT, "array-like"],
         "rbm": [RBMTransformer, list, tuple, None],
         "n_iter": [Interval(Integral, 0, None, closed="left")],
-        "learning_rate": [Interval(Real, 0, None, closed="neither"), "array-like"],
-        "n_gibbs_steps": [Interval(Integral, 1, None, closed="left"), "array-like"],
-        "n_chains": [Interval(Integral, 1, None, closed="left"), None],
-        "momentum": [Interval(Real, 0, 1, closed="left"), "array-like"],
+        "learning_rate": [POSITIVE, "array-like"],
+        "n_gibbs_steps": [COUNT, "array-like"],
+        "n_chains": [COUNT, None],
+        "momentum": [FRACTION, "array-like"],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "recognition_rate": [Interval(Real, 0, None, closed="left")],
         "averaging": [Interval(Real, 0, None, closed="left"), None],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [COUNT],
         "draw_visible": ["boolean"],
         "warm_start": ["boolean"],
         "verbose": ["verbose"],
@@ -312,18 +310,28 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         state.epoch, state.n_averaged = self.n_iter_, saved["n_averaged"]
         return state
 
+    def _schedules(self):
+        """What may differ from epoch to epoch, validated."""
+        return {
+            "learning_rate": schedule("learning_rate", self.learning_rate, POSITIVE),
+            "n_gibbs_steps": schedule("n_gibbs_steps", self.n_gibbs_steps, COUNT),
+            "momentum": schedule("momentum", self.momentum, FRACTION),
+        }
+
     def _up_down(self):
         """The generative objective."""
         sampler = ContrastiveDivergence()
         if self.n_chains is not None:
             sampler = Persistent(self.n_chains)
-        return UpDown(self.n_gibbs_steps, self.recognition_rate, sampler)
+        n_steps = self._schedules()["n_gibbs_steps"]
+        return UpDown(n_steps, self.recognition_rate, sampler)
 
     def _settings(self, net):
+        schedules = self._schedules()
         return tuning.Settings(
             objective=self._objective(net),
-            learning_rate=self.learning_rate,
-            momentum=self.momentum,
+            learning_rate=schedules["learning_rate"],
+            momentum=schedules["momentum"],
             weight_decay=self.weight_decay,
             batch_size=self.batch_size,
             averaging=self.averaging,

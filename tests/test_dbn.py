@@ -211,6 +211,36 @@ def test_errors_begin_with_the_template_that_they_are_about(estimator, rbm, mess
 
 
 @both
+@pytest.mark.parametrize(
+    ("name", "schedule"),
+    [
+        ("learning_rate", []),
+        ("learning_rate", [0.1, -0.1]),
+        ("learning_rate", ["fast"]),
+        ("learning_rate", [[0.1]]),
+        ("momentum", [0.5, 1.0]),
+        ("n_gibbs_steps", [0]),
+        ("n_gibbs_steps", [1.5]),
+    ],
+    ids=str,
+)
+def test_a_bad_schedule_is_an_error_before_anything_is_trained(
+    estimator, name, schedule
+):
+    X, y = binary_rows()
+    new = quick(estimator, **{name: schedule})
+    begun = quick(estimator, warm_start=True).fit(X, y)
+    before = parameters_of(begun)
+    begun.set_params(**{name: schedule}, n_iter=9)
+    for fitted in (new, begun):
+        for fit in (fitted.fit, fitted.partial_fit):
+            with pytest.raises(ValueError, match=f"^{name} as a sequence must be"):
+                fit(X, y)
+    assert not hasattr(new, "top_rbm_")
+    np.testing.assert_array_equal(parameters_of(begun), before)
+
+
+@both
 def test_bad_parameters_of_templates_are_invalid_parameters(estimator):
     good, bad = RBMTransformer(), RBMTransformer(learning_rate=-1)
     for rbm, name in ((bad, "rbm"), ([good, bad], r"rbm\[1\]")):
@@ -491,11 +521,13 @@ def test_partial_fit_takes_all_classes_at_first(digits):
     assert list(dbn.classes_) == list(range(10))
 
 
-@pytest.mark.parametrize("dropout", [[0.1], [0.1, 0.2, 1.5], 1.0])
-def test_dropout_is_checked(dropout, digits):
-    dbn = DBNClassifier((5, 5), fine_tuning="discriminative", dropout=dropout)
+@pytest.mark.parametrize("dropout", [[0.1], [0.1, 0.2, 1.5], [["a"] * 3], 1.0])
+@pytest.mark.parametrize("fine_tuning", ["up-down", "discriminative"])
+def test_dropout_is_checked_before_anything_is_trained(dropout, fine_tuning, digits):
+    dbn = DBNClassifier((5, 5), fine_tuning=fine_tuning, dropout=dropout)
     with pytest.raises(ValueError, match="dropout"):
         dbn.fit(*digits)
+    assert not hasattr(dbn, "top_rbm_")
 
 
 @pytest.mark.parametrize("n_classes", [2, 10])
