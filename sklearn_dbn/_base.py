@@ -19,6 +19,7 @@ from sklearn.base import (
 )
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import _check_sample_weight, validate_data
 from threadpoolctl import ThreadpoolController
 
@@ -130,6 +131,26 @@ def schedule(name, value, interval):
             f"number, each {interval}; found {value!r}."
         )
     return [number(entry) for entry in entries]
+
+
+def distinct_classes(classes):
+    """The labels that the parameter `classes` names, sorted: two or more of a kind."""
+    labels = np.asarray(classes)
+    is_finite = labels.dtype.kind != "f" or np.isfinite(labels).all()
+    if labels.ndim != 1 or not is_finite:
+        raise ValueError(
+            f"classes must be a sequence of labels, none NaN or inf; found {classes!r}."
+        )
+    try:
+        unique_labels(classes)
+    except ValueError as error:
+        raise ValueError(f"classes: {error}") from error
+    distinct = np.unique(labels)
+    if len(distinct) < 2:
+        raise ValueError(
+            f"classes must name at least 2 labels; found {distinct.tolist()}."
+        )
+    return distinct
 
 
 def hidden_sizes(sizes):

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from sklearn_dbn._base import (
     BoltzmannEstimator,
     about_template,
+    distinct_classes,
     generator_from,
     hidden_sizes,
     make_generator,
@@ -936,7 +937,7 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         Parameters
         ----------
         classes : array-like of shape (n_classes,)
-            All labels.
+            All labels, two or more.
         wide : bool, default=True
             Whether the result takes `mlp_features`. If not, it takes the rows alone,
             the input of its first layer doubled, too: the pass upwards with which mean
@@ -949,9 +950,16 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         -------
         mlp : MLPClassifier
             With ``warm_start=True``, ready to `fit`.
+
+        Raises
+        ------
+        ValueError
+            If `classes` are not two or more labels of one kind.
         """
         weights, biases = self._upward(wide)
-        return started_classifier(weights, biases, classes, mlp_params)
+        names = None if wide else vars(self).get("feature_names_in_")
+        classes = distinct_classes(classes)
+        return started_classifier(weights, biases, classes, mlp_params, names=names)
 
     def to_dbn(self, classes, *, wide=True, **dbn_params):
         """A network on `mlp_features`, or on rows, for discriminative fine-tuning.
@@ -966,7 +974,7 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         Parameters
         ----------
         classes : array-like of shape (n_classes,)
-            All labels.
+            All labels, two or more.
         wide : bool, default=True
             As in `to_mlp`.
         **dbn_params
@@ -977,9 +985,14 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         -------
         dbn : DBNClassifier
             With ``warm_start=True``, ready to `fit`.
+
+        Raises
+        ------
+        ValueError
+            If `classes` are not two or more labels of one kind.
         """
         weights, biases = self._upward(wide)
-        classes, dtype = np.unique(classes), weights[0].dtype
+        classes, dtype = distinct_classes(classes), weights[0].dtype
         visible = self._templates(len(weights))[0].visible
         blocks = [*pairs_of(visible, self.n_features_in_)]
         if wide:
@@ -1006,8 +1019,11 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
             warm_start=True,
             **dbn_params,
         )
-        if below and not wide:
-            dbn.generative_weights_[0] = self.weights_[0].T.copy()
+        if not wide:
+            if below:
+                dbn.generative_weights_[0] = self.weights_[0].T.copy()
+            if hasattr(self, "feature_names_in_"):
+                dbn.feature_names_in_ = self.feature_names_in_
         return dbn
 
     def _upward(self, wide):

@@ -7,10 +7,15 @@ import numpy as np
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.callback import with_callbacks
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.multiclass import check_classification_targets, unique_labels
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from sklearn_dbn._base import hidden_sizes, make_generator, require_count
+from sklearn_dbn._base import (
+    distinct_classes,
+    hidden_sizes,
+    make_generator,
+    require_count,
+)
 from sklearn_dbn._dbn_base import PREVIEW_ROWS, DeepBeliefNetwork
 from sklearn_dbn._perceptron import started_classifier, started_regressor
 from sklearn_dbn.boltzmann import dbn
@@ -245,9 +250,16 @@ default="up-down"
         Raises
         ------
         ValueError
-            If the sizes of the layers do not fit each other.
+            If the sizes of the layers do not fit each other, or `classes` are not two
+            or more labels in ascending order.
         """
-        classes, n_top = np.asarray(classes), len(top_rbm.intercept_hidden_)
+        given, classes = np.asarray(classes), distinct_classes(classes)
+        if not np.array_equal(given, classes):
+            raise ValueError(
+                "classes must be in ascending order, each once, as label units are; "
+                f"found {given.tolist()}."
+            )
+        n_top = len(top_rbm.intercept_hidden_)
         widths = [len(bias) for bias in intercepts]
         found = [np.shape(array) for array in weights]
         if found != list(pairwise(widths)):
@@ -399,7 +411,7 @@ default="up-down"
         return X, codes
 
     def _new_classes(self, y, classes):
-        known = np.unique(y) if classes is None else _classes(classes)
+        known = np.unique(y) if classes is None else distinct_classes(classes)
         if len(known) < 2:
             raise ValueError(
                 f"y has 1 class only, {known.tolist()[0]!r}; {type(self).__name__} "
@@ -410,7 +422,7 @@ default="up-down"
     def _same_classes(self, classes):
         """The classes that training began with, which `classes` must not contradict."""
         known = self.classes_.tolist()
-        if classes is not None and _classes(classes).tolist() != known:
+        if classes is not None and distinct_classes(classes).tolist() != known:
             raise ValueError(
                 f"classes={np.asarray(classes).tolist()} is not the same as on last "
                 f"call to partial_fit, was: {known}. Leave classes out, or fit anew."
@@ -965,12 +977,6 @@ class DBNTransformer(DeepBeliefNetwork):
         check_is_fitted(self)
         names = vars(self).get("feature_names_in_")
         return started_regressor(*self._upward(), mlp_params, names)
-
-
-def _classes(classes):
-    """The distinct labels of the parameter ``classes``, of the dtype they came in."""
-    unique_labels(classes)
-    return np.unique(classes)
 
 
 def _codes(y, classes):

@@ -12,7 +12,6 @@ def started_classifier(weights, biases, classes, params, head=None, names=None):
     ``head`` is the weights and biases of the output layer, zero if None; ``names``
     are those of features, or None.
     """
-    classes = np.unique(classes)
     sizes = tuple(len(bias) for bias in biases)
     mlp = MLPClassifier(hidden_layer_sizes=sizes, **OPTIONS, **params)
     starter = MLPClassifier(hidden_layer_sizes=sizes, **OPTIONS, random_state=0)

@@ -1230,6 +1230,34 @@ def test_the_top_of_a_network_learns_labels_first(of_digits, digits, wide):
     np.testing.assert_allclose(net.top_rbm_.data_mean_, seen, rtol=1e-4)
 
 
+BAD_CLASSES = {
+    "one": [0],
+    "none": [],
+    "a number": 3,
+    "a table": [[0, 1]],
+    "NaN": [0, np.nan],
+    "mixed": ["a", 1],
+    "no labels": [0, 1.5],
+}
+
+
+@pytest.mark.parametrize("classes", BAD_CLASSES.values(), ids=BAD_CLASSES)
+@pytest.mark.parametrize("kind", ["to_dbn", "to_mlp"])
+def test_bad_classes_of_a_network_are_errors(of_digits, kind, classes):
+    with pytest.raises(ValueError, match=r"^classes"):
+        getattr(of_digits[2], kind)(classes)
+
+
+@pytest.mark.parametrize("kind", ["to_dbn", "to_mlp"])
+def test_a_network_of_rows_alone_knows_the_names_of_features(kind):
+    X = pd.DataFrame(binary_rows()).add_prefix("pixel ")
+    dbm = small(n_iter=0).fit(X)
+    network = getattr(dbm, kind)([0, 1], wide=False)
+    assert list(network.feature_names_in_) == list(X.columns)
+    assert network.predict(X).shape == (len(X),)
+    assert not hasattr(getattr(dbm, kind)([0, 1]), "feature_names_in_")
+
+
 def upwards(dbm, wide):
     """Means of the top layer by the perceptron that `to_mlp` gives."""
     mlp = dbm.to_mlp([0, 1])

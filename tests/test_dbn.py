@@ -460,6 +460,24 @@ def test_imagination_begins_at_the_chains_of_training():
     np.testing.assert_array_equal(free, patterns[2 * y])
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"classes": [1, 0]}, "classes must be in ascending order.*found \\[1, 0\\]"),
+        ({"classes": [0, 0]}, "classes must name at least 2 labels; found \\[0\\]"),
+        ({"classes": [0, 1, 2]}, "top_rbm must have 6 \\+ 3 visible columns"),
+        ({"weights": [np.zeros((6, 6))]}, "weights must have the shapes \\[\\]"),
+    ],
+    ids=["order", "one class", "columns", "weights"],
+)
+def test_from_parameters_checks_what_it_is_given(change, message):
+    top = RBMTransformer.from_parameters(np.zeros((3, 8)), np.zeros(8), np.zeros(3))
+    good = {"weights": [], "intercepts": [np.zeros(6)], "classes": [0, 1]}
+    assert DBNClassifier.from_parameters(top_rbm=top, **good).predict([[1] * 6]) == [0]
+    with pytest.raises(ValueError, match=message):
+        DBNClassifier.from_parameters(top_rbm=top, **(good | change))
+
+
 def test_sample_returns_labels_unless_given(digits):
     dbn = DBNClassifier((12, 8), n_iter=1, random_state=0).fit(*digits)
     X, y = dbn.sample(5, n_gibbs_steps=3, random_state=0)
