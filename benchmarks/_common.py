@@ -6,11 +6,14 @@ import statistics
 import time
 from pathlib import Path
 
+import joblib
 import numpy as np
 
 import sklearn_dbn
+from sklearn_dbn.datasets import load_mnist
 
 OUT = Path(__file__).parent / "out"
+ROWS_HELD_OUT = 10_000
 
 
 def describe_machine():
@@ -42,3 +45,24 @@ def print_ratios(title, seconds, reference):
     for name, value in seconds.items():
         ratio = value / seconds[reference]
         print(f"  {name:<44}{value * 1e3:10.1f} ms   {ratio:6.2f} x")
+
+
+def falling(first, last, n_epochs):
+    """A learning rate for every epoch, falling linearly."""
+    return np.linspace(first, last, n_epochs).tolist()
+
+
+def load_rows(validate):
+    """MNIST's rows and labels to learn and to score: of the test, or held out."""
+    X, y, X_test, y_test = load_mnist()
+    if not validate:
+        return X, y, X_test, y_test
+    n = len(X) - ROWS_HELD_OUT
+    return X[:n], y[:n], X[n:], y[n:]
+
+
+def save(what, path):
+    """A checkpoint that is whole, or as it was before."""
+    unfinished = path.with_suffix(".part")
+    joblib.dump(what, unfinished)
+    os.replace(unfinished, path)

@@ -14,25 +14,17 @@ end. A checkpoint is written on the way; the same command resumes from it.
 """
 
 import argparse
-import os
 import time
 from pathlib import Path
 
 import joblib
 import numpy as np
-from _common import OUT, describe_machine
+from _common import OUT, ROWS_HELD_OUT, describe_machine, falling, load_rows, save
 
 from sklearn_dbn import DBMTransformer, RBMTransformer
-from sklearn_dbn.datasets import load_mnist
 
-ROWS_HELD_OUT = 10_000
 PUBLISHED = "0.95 % (Salakhutdinov & Hinton 2009), 0.79 % with dropout"
-EPOCHS = {500: 30, 1000: 40, 2000: 25}
-
-
-def falling(first, n_epochs):
-    """A learning rate for every epoch, falling linearly."""
-    return np.linspace(first, 0.002, n_epochs).tolist()
+EPOCHS, EPOCHS_TOP = 30, 25
 
 
 def pretrained(X, options):
@@ -43,10 +35,10 @@ def pretrained(X, options):
             batch_size=100,
             draw_visible=True,
             momentum=[0.5, 0.5, 0.9],
-            learning_rate=falling(0.1, EPOCHS.get(size, 30)),
-            n_iter=EPOCHS.get(size, 30),
+            learning_rate=falling(0.1, 0.002, n_epochs),
+            n_iter=n_epochs,
         )
-        for size in options.sizes
+        for n_epochs in [EPOCHS] * (len(options.sizes) - 1) + [EPOCHS_TOP]
     ]
     dbm = DBMTransformer(
         options.sizes, rbm=templates, n_iter=0, verbose=1, random_state=options.seed
@@ -62,8 +54,8 @@ def labels_learnt(dbm, X, y, options):
         fine_tuning="up-down",
         recognition_rate=0,
         n_iter=options.label_epochs,
-        learning_rate=falling(0.1, options.label_epochs)
-        + falling(options.rate, options.epochs),
+        learning_rate=falling(0.1, 0.002, options.label_epochs)
+        + falling(options.rate, 0.002, options.epochs),
         momentum=0.9,
         batch_size=100,
         averaging=8.0,
@@ -91,23 +83,19 @@ def train(dbm, dbn, X, y, held_out, options):
         print(f"epoch {n_epochs:3d}  {minutes:.1f} minutes  {score}", flush=True)
 
 
-def save(what, path):
-    unfinished = path.with_suffix(".part")
-    joblib.dump(what, unfinished)
-    os.replace(unfinished, path)
-
-
 def error(dbn, X, y):
     wrong = int((dbn.predict(X) != y).sum())
     return f"error {100 * wrong / len(y):.2f} % ({wrong} of {len(y)})"
 
 
-def load_rows(validate):
-    X, y, X_test, y_test = load_mnist()
-    if not validate:
-        return X, y, X_test, y_test
-    n = len(X) - ROWS_HELD_OUT
-    return X[:n], y[:n], X[n:], y[n:]
+def names(options):
+    """Of the machine, and of its fine-tuning: every setting has a checkpoint."""
+    rows = "validate" if options.validate else "full"
+    sizes = "-".join(map(str, options.sizes))
+    start = options.model.stem if options.model else f"{sizes}_{options.seed}"
+    tuning = [options.label_epochs, options.epochs, options.rate, options.radius]
+    tuning += [*options.dropout, options.seed, "wide" if options.wide else "rows"]
+    return f"mnist_dbm_digits_{start}_{rows}", "-".join(map(str, tuning))
 
 
 def main():
@@ -122,14 +110,12 @@ def main():
     parser.add_argument("--radius", type=float, default=1.5)
     parser.add_argument("--dropout", type=float, nargs="+", default=[0, 0.2, 0.2, 0.3])
     parser.add_argument("--every", type=int, default=5)
-    parser.add_argument("--name", default="default", help="of the checkpoint")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     print(describe_machine())
     X, y, X_other, y_other = load_rows(options.validate)
-    kind = f"{'validate' if options.validate else 'full'}_{options.seed}"
-    options.checkpoint = OUT / f"mnist_dbm_digits_{options.name}_{kind}.joblib"
-    pre = OUT / f"mnist_dbm_digits_pretrained_{len(options.sizes)}_{kind}.joblib"
+    start, name = names(options)
+    options.checkpoint, pre = OUT / f"{start}_{name}.joblib", OUT / f"{start}.joblib"
     OUT.mkdir(exist_ok=True)
     if options.checkpoint.exists():
         dbm, dbn = joblib.load(options.checkpoint)

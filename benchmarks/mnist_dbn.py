@@ -18,16 +18,13 @@ for each stage; the same command resumes from it. ``--quick`` shortens every sta
 """
 
 import argparse
-import os
 import time
 from pathlib import Path
 
 import joblib
-import numpy as np
-from _common import OUT, describe_machine
+from _common import OUT, describe_machine, falling, load_rows, save
 
 from sklearn_dbn import DBNClassifier, RBMTransformer
-from sklearn_dbn.datasets import load_mnist
 
 PUBLISHED = {
     "greedy": "2.49 % (Hinton, Osindero & Teh 2006)",
@@ -45,12 +42,6 @@ BEFORE = {
     "discriminative": "greedy",
     "dropout": "greedy",
 }
-ROWS_HELD_OUT = 10_000
-
-
-def falling(first, last, n_epochs):
-    """A learning rate for every epoch, falling linearly."""
-    return np.linspace(first, last, n_epochs).tolist()
 
 
 def template(n_epochs):
@@ -143,12 +134,6 @@ def is_unfinished(model, n_epochs):
     return model.n_iter_ < n_epochs or any(x.n_iter_ < x.n_iter for x in model.rbms_)
 
 
-def save(model, path):
-    unfinished = path.with_suffix(".part")
-    joblib.dump(model, unfinished)
-    os.replace(unfinished, path)
-
-
 def run_stage(stage, options):
     """Train one stage, or go on from its checkpoint; returns the model."""
     kind = "validate" if options.validate else "full"
@@ -188,18 +173,6 @@ def report(stage, model, options):
         model.set_params(recognition=recognition)
         print(f"  {recognition:<12}{error(model, options)}", flush=True)
     print(f"  published   {PUBLISHED[stage]}")
-
-
-def load_rows(validate):
-    X, y, X_test, y_test = load_mnist()
-    if not validate:
-        return X, y, X_test, y_test
-    return (
-        X[:-ROWS_HELD_OUT],
-        y[:-ROWS_HELD_OUT],
-        X[-ROWS_HELD_OUT:],
-        y[-ROWS_HELD_OUT:],
-    )
 
 
 def main():

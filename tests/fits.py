@@ -10,6 +10,18 @@ import skops.io
 
 from tests.boltzmann import assert_rounding
 
+# Parameters that may be sequences, and what they may not hold.
+BAD_SCHEDULES = [
+    ("learning_rate", []),
+    ("learning_rate", [0.1, -0.1]),
+    ("learning_rate", [np.nan]),
+    ("learning_rate", ["fast"]),
+    ("learning_rate", [[0.1]]),
+    ("momentum", [0.5, 1.0]),
+    ("n_gibbs_steps", [0]),
+    ("n_gibbs_steps", [1.5]),
+]
+
 
 def fitted(estimator):
     """The fitted attributes as a flat dictionary, nested ones by dotted names."""

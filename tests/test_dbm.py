@@ -26,6 +26,7 @@ from sklearn_dbn.boltzmann import joint, training
 from tests import reference
 from tests.boltzmann import assert_rounding
 from tests.fits import (
+    BAD_SCHEDULES,
     ROUND_TRIPS,
     assert_same_fit,
     assert_same_fit_to_rounding,
@@ -1385,20 +1386,7 @@ def test_the_last_value_of_a_schedule_holds_thereafter(name, value):
     assert_same_fit(dbm, small(n_iter=4, **{name: [value, later]}).fit(X))
 
 
-@pytest.mark.parametrize(
-    ("name", "schedule"),
-    [
-        ("learning_rate", []),
-        ("learning_rate", [0.1, -0.1]),
-        ("learning_rate", [np.nan]),
-        ("learning_rate", ["fast"]),
-        ("learning_rate", [[0.1]]),
-        ("momentum", [0.5, 1.0]),
-        ("n_gibbs_steps", [0]),
-        ("n_gibbs_steps", [1.5]),
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize(("name", "schedule"), BAD_SCHEDULES, ids=str)
 @pytest.mark.parametrize("whose", ["machine", "second template"])
 def test_a_bad_schedule_is_an_error_before_anything_is_trained(name, schedule, whose):
     if whose == "machine":

@@ -18,6 +18,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_dbn import DBNClassifier, DBNTransformer, RBMTransformer
+from tests.fits import BAD_SCHEDULES
 
 # Data of the checks leave [0, 1], of which the estimator rightly warns.
 ignore_range = pytest.mark.filterwarnings("ignore:.*outside the .0, 1.:UserWarning")
@@ -211,19 +212,7 @@ def test_errors_begin_with_the_template_that_they_are_about(estimator, rbm, mess
 
 
 @both
-@pytest.mark.parametrize(
-    ("name", "schedule"),
-    [
-        ("learning_rate", []),
-        ("learning_rate", [0.1, -0.1]),
-        ("learning_rate", ["fast"]),
-        ("learning_rate", [[0.1]]),
-        ("momentum", [0.5, 1.0]),
-        ("n_gibbs_steps", [0]),
-        ("n_gibbs_steps", [1.5]),
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize(("name", "schedule"), BAD_SCHEDULES, ids=str)
 def test_a_bad_schedule_is_an_error_before_anything_is_trained(
     estimator, name, schedule
 ):
