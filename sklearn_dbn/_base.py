@@ -18,7 +18,7 @@ from sklearn.base import (
     TransformerMixin,
 )
 from sklearn.callback import CallbackSupportMixin
-from sklearn.utils import check_random_state
+from sklearn.utils import check_array, check_random_state
 from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import _check_sample_weight, validate_data
 from threadpoolctl import ThreadpoolController
@@ -151,6 +151,55 @@ def distinct_classes(classes):
             f"classes must name at least 2 labels; found {distinct.tolist()}."
         )
     return distinct
+
+
+def require_unset(params, names, maker):
+    """Raise if ``params`` holds one of the parameters that ``maker`` sets itself."""
+    for name in names:
+        if name in params:
+            raise TypeError(
+                f"{maker} sets {name} itself; found {name}={params[name]!r}. Leave it "
+                "out."
+            )
+
+
+def checked_vector(vector, size, dtype, name):
+    """A copy of ``vector`` in ``dtype``, or a ValueError."""
+    vector = check_array(vector, dtype=dtype, ensure_2d=False, input_name=name)
+    if vector.shape != (size,):
+        raise ValueError(
+            f"{name} must have shape ({size},) to fit the weights; found "
+            f"{vector.shape}."
+        )
+    return vector.copy()
+
+
+def checked_layers(weights, intercepts, dtype):
+    """Copies of the arrays of layers, the visible one first, or a ValueError.
+
+    ``dtype`` is one, or those that the first array may keep; the others follow it.
+    """
+    if len(intercepts) != len(weights) + 1:
+        raise ValueError(
+            "intercepts must hold one array for each layer, one more than weights; "
+            f"found {len(intercepts)} and {len(weights)}."
+        )
+    checked = []
+    for i, array in enumerate(weights):
+        array = check_array(array, dtype=dtype, input_name=f"weights[{i}]")
+        if checked and array.shape[0] != checked[-1].shape[1]:
+            raise ValueError(
+                f"weights[{i}] must have {checked[-1].shape[1]} rows, as many as "
+                f"weights[{i - 1}] has columns; found shape {array.shape}."
+            )
+        dtype = array.dtype
+        checked.append(array.copy())
+    sizes = [array.shape[0] for array in checked[:1]]
+    sizes = [*sizes, *(a.shape[1] for a in checked)] or [np.size(intercepts[0])]
+    return checked, [
+        checked_vector(bias, size, dtype, f"intercepts[{i}]")
+        for i, (bias, size) in enumerate(zip(intercepts, sizes, strict=True))
+    ]
 
 
 def hidden_sizes(sizes):

@@ -15,6 +15,8 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from sklearn_dbn._base import (
     BoltzmannEstimator,
     about_template,
+    checked_layers,
+    checked_vector,
     distinct_classes,
     generator_from,
     hidden_sizes,
@@ -26,6 +28,7 @@ from sklearn_dbn._base import (
     require_count,
     require_possible_mean,
     require_same_sizes,
+    require_unset,
     row_dtype,
     run_epochs,
     schedule,
@@ -303,7 +306,11 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         >>> round(float(dbm.log_partition() / np.log(2)), 6)
         9.0
         """
-        machine = _checked_machine(weights, intercepts)
+        if len(weights) < 1:
+            raise ValueError("weights must hold at least one array; found none.")
+        arrays = checked_layers(weights, intercepts, (np.float64, np.float32))
+        machine = dbm.DBM(*map(tuple, arrays))
+        require_unset(params, ["hidden_layer_sizes"], "from_parameters")
         estimator = cls(tuple(machine.sizes[1:]), **params)
         estimator._validate_params()
         _layer_numbers(estimator.layer, machine.n_layers)
@@ -312,9 +319,10 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         seed = int(rng.integers(2**31))
         if data_mean is None:
             data_mean = _model_mean(machine, seed)
-        data_mean = _checked_vector(data_mean, machine.biases[0], "data_mean")
+        dtype, n_features = machine.weights[0].dtype, machine.sizes[0]
+        data_mean = checked_vector(data_mean, n_features, dtype, "data_mean")
         require_possible_mean(machine.visible, data_mean)
-        estimator.n_features_in_ = machine.sizes[0]
+        estimator.n_features_in_ = n_features
         estimator.training_state_ = {"seed": seed, "layers": []}
         state = joint.start(machine, data_mean, estimator.n_chains, rng)
         estimator._publish(state)
@@ -991,6 +999,7 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         ValueError
             If `classes` are not two or more labels of one kind.
         """
+        require_unset(dbn_params, ["hidden_layer_sizes", "rbm", "warm_start"], "to_dbn")
         weights, biases = self._upward(wide)
         classes, dtype = distinct_classes(classes), weights[0].dtype
         visible = self._templates(len(weights))[0].visible
@@ -1047,42 +1056,6 @@ def _layer_numbers(layer, n_layers):
             f"-{n_layers}..-1); found {layer!r}."
         )
     return [layer if layer > 0 else n_layers + 1 + layer]
-
-
-def _checked_machine(weights, intercepts):
-    """A machine of the engine from arrays that fit each other; visible Bernoulli."""
-    if len(weights) < 1 or len(intercepts) != len(weights) + 1:
-        raise ValueError(
-            "weights must hold at least one array, and intercepts one more than "
-            f"weights; found {len(weights)} and {len(intercepts)}."
-        )
-    dtype = (np.float64, np.float32)
-    checked = []
-    for i, array in enumerate(weights):
-        array = check_array(array, dtype=dtype, input_name=f"weights[{i}]")
-        if checked and array.shape[0] != checked[-1].shape[1]:
-            raise ValueError(
-                f"weights[{i}] must have {checked[-1].shape[1]} rows, as many as "
-                f"weights[{i - 1}] has columns; found shape {array.shape}."
-            )
-        dtype = array.dtype
-        checked.append(array.copy())
-    sizes = [checked[0].shape[0], *(array.shape[1] for array in checked)]
-    biases = tuple(
-        _checked_vector(bias, np.empty(size, dtype), f"intercepts[{i}]")
-        for i, (bias, size) in enumerate(zip(intercepts, sizes, strict=True))
-    )
-    return dbm.DBM(tuple(checked), biases)
-
-
-def _checked_vector(vector, like, name):
-    vector = check_array(vector, dtype=like.dtype, ensure_2d=False, input_name=name)
-    if vector.shape != like.shape:
-        raise ValueError(
-            f"{name} must have shape {like.shape} to fit the weights; found "
-            f"{vector.shape}."
-        )
-    return vector.copy()
 
 
 def _model_mean(machine, seed):

@@ -1,6 +1,5 @@
 """Deep belief networks as scikit-learn estimators."""
 
-from itertools import pairwise
 from numbers import Integral, Real
 
 import numpy as np
@@ -11,10 +10,12 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from sklearn_dbn._base import (
+    checked_layers,
     distinct_classes,
     hidden_sizes,
     make_generator,
     require_count,
+    require_unset,
 )
 from sklearn_dbn._dbn_base import PREVIEW_ROWS, DeepBeliefNetwork
 from sklearn_dbn._perceptron import started_classifier, started_regressor
@@ -230,9 +231,10 @@ default="up-down"
 
         Parameters
         ----------
-        weights : sequence of ndarray of shape (n_lower, n_upper)
-            Weights between the layers below the top, from the data upwards.
-        intercepts : sequence of ndarray of shape (n_units,)
+        weights : sequence of array-like of shape (n_lower, n_upper)
+            Weights between the layers below the top, from the data upwards; they take
+            the dtype of `top_rbm`.
+        intercepts : sequence of array-like of shape (n_units,)
             Biases of the layers from the data to the penultimate.
         top_rbm : RBMTransformer
             Fitted; its visible columns are the penultimate layer, then one label
@@ -250,8 +252,8 @@ default="up-down"
         Raises
         ------
         ValueError
-            If the sizes of the layers do not fit each other, or `classes` are not two
-            or more labels in ascending order.
+            If the sizes of the layers do not fit each other, a value is not finite, or
+            `classes` are not two or more labels in ascending order.
         """
         given, classes = np.asarray(classes), distinct_classes(classes)
         if not np.array_equal(given, classes):
@@ -259,29 +261,27 @@ default="up-down"
                 "classes must be in ascending order, each once, as label units are; "
                 f"found {given.tolist()}."
             )
-        n_top = len(top_rbm.intercept_hidden_)
+        require_unset(params, ["hidden_layer_sizes"], "from_parameters")
+        check_is_fitted(top_rbm)
+        dtype = top_rbm.components_.dtype
+        weights, intercepts = checked_layers(weights, intercepts, dtype)
         widths = [len(bias) for bias in intercepts]
-        found = [np.shape(array) for array in weights]
-        if found != list(pairwise(widths)):
-            raise ValueError(
-                f"weights must have the shapes {list(pairwise(widths))} to fit "
-                f"intercepts; found {found}."
-            )
         if top_rbm.n_features_in_ != widths[-1] + len(classes):
             raise ValueError(
                 f"top_rbm must have {widths[-1]} + {len(classes)} visible columns (the "
                 f"penultimate layer and the classes); found {top_rbm.n_features_in_}."
             )
+        n_top = len(top_rbm.intercept_hidden_)
         self = cls((*widths[1:], n_top), **params)
         self._validate_params()
         rng = make_generator(self.random_state)
         vars(self).update(
             classes_=classes,
             n_features_in_=widths[0],
-            recognition_weights_=[np.array(array) for array in weights],
-            recognition_intercepts_=[np.array(bias) for bias in intercepts[1:]],
-            generative_weights_=[np.array(np.transpose(array)) for array in weights],
-            generative_intercepts_=[np.array(bias) for bias in intercepts[:-1]],
+            recognition_weights_=weights,
+            recognition_intercepts_=[bias.copy() for bias in intercepts[1:]],
+            generative_weights_=[array.T.copy() for array in weights],
+            generative_intercepts_=[bias.copy() for bias in intercepts[:-1]],
             top_rbm_=top_rbm,
             rbms_=[],
             n_iter_=0,

@@ -3,7 +3,10 @@
 import numpy as np
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
+from sklearn_dbn._base import require_unset
+
 OPTIONS = {"activation": "logistic", "warm_start": True}
+SET_HERE = ["hidden_layer_sizes", *OPTIONS]
 
 
 def started_classifier(weights, biases, classes, params, head=None, names=None):
@@ -12,6 +15,7 @@ def started_classifier(weights, biases, classes, params, head=None, names=None):
     ``head`` is the weights and biases of the output layer, zero if None; ``names``
     are those of features, or None.
     """
+    require_unset(params, SET_HERE, "to_mlp")
     sizes = tuple(len(bias) for bias in biases)
     mlp = MLPClassifier(hidden_layer_sizes=sizes, **OPTIONS, **params)
     starter = MLPClassifier(hidden_layer_sizes=sizes, **OPTIONS, random_state=0)
@@ -22,6 +26,7 @@ def started_classifier(weights, biases, classes, params, head=None, names=None):
 
 def started_regressor(weights, biases, params, names=None):
     """An MLPRegressor of one output, which begins at zero."""
+    require_unset(params, SET_HERE, "to_mlp")
     sizes = tuple(len(bias) for bias in biases)
     mlp = MLPRegressor(hidden_layer_sizes=sizes, **OPTIONS, **params)
     starter = MLPRegressor(hidden_layer_sizes=sizes, **OPTIONS, random_state=0)

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from sklearn_dbn._base import (
     FAMILIES,
     BoltzmannEstimator,
+    checked_vector,
     generator_from,
     make_generator,
     make_units,
@@ -19,6 +20,7 @@ from sklearn_dbn._base import (
     next_epoch,
     require_count,
     require_possible_mean,
+    require_unset,
     row_dtype,
     run_epochs,
     schedule,
@@ -289,6 +291,7 @@ class RBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         >>> round(float(rbm.log_partition() / np.log(2)), 6)
         5.0
         """
+        require_unset(params, ["n_components"], "from_parameters")
         components = check_array(
             components, dtype=(np.float64, np.float32), input_name="components"
         )
@@ -297,15 +300,17 @@ class RBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         dtype, n_features = components.dtype, components.shape[1]
         rbm = RBM(
             np.array(components.T, order="C"),
-            _check_vector(intercept_visible, n_features, dtype, "intercept_visible"),
-            _check_vector(intercept_hidden, len(components), dtype, "intercept_hidden"),
+            checked_vector(intercept_visible, n_features, dtype, "intercept_visible"),
+            checked_vector(
+                intercept_hidden, len(components), dtype, "intercept_hidden"
+            ),
             make_units(estimator.visible, n_features),
         )
         rng = make_generator(estimator.random_state)
         seed = int(rng.integers(2**31))
         if data_mean is None:
             data_mean = _model_mean(rbm, seed)
-        data_mean = _check_vector(data_mean, n_features, dtype, "data_mean")
+        data_mean = checked_vector(data_mean, n_features, dtype, "data_mean")
         require_possible_mean(rbm.visible, data_mean)
         estimator.n_features_in_ = n_features
         state = training.start(rbm, data_mean, estimator._settings(rbm, data_mean), rng)
@@ -787,12 +792,3 @@ def _model_mean(rbm, seed):
     v = likelihood.base_rows(rbm, base, MODEL_MEAN_RUNS, rng)
     likelihood.anneal(rbm, base, betas, v, rng)
     return rbm.visible_mean(rbm.hidden_mean(v)).mean(axis=0)
-
-
-def _check_vector(vector, size, dtype, name):
-    vector = check_array(vector, dtype=dtype, ensure_2d=False, input_name=name)
-    if vector.shape != (size,):
-        raise ValueError(
-            f"{name} must have shape ({size},) to fit components; found {vector.shape}."
-        )
-    return vector.copy()

@@ -455,9 +455,18 @@ def test_imagination_begins_at_the_chains_of_training():
         ({"classes": [1, 0]}, "classes must be in ascending order.*found \\[1, 0\\]"),
         ({"classes": [0, 0]}, "classes must name at least 2 labels; found \\[0\\]"),
         ({"classes": [0, 1, 2]}, "top_rbm must have 6 \\+ 3 visible columns"),
-        ({"weights": [np.zeros((6, 6))]}, "weights must have the shapes \\[\\]"),
+        ({"weights": [np.zeros((6, 6))]}, "intercepts must .*found 1 and 1"),
+        ({"intercepts": [[0, 0, 0, np.nan, 0, 0]]}, "intercepts\\[0\\] contains NaN"),
+        (
+            {"weights": [np.zeros((9, 5))], "intercepts": [np.zeros(9), np.zeros(6)]},
+            "intercepts\\[1\\] must have shape \\(5,\\).*found \\(6,\\)",
+        ),
+        (
+            {"weights": [np.full((9, 6), np.inf)], "intercepts": [[0] * 9, [0] * 6]},
+            "weights\\[0\\] contains infinity",
+        ),
     ],
-    ids=["order", "one class", "columns", "weights"],
+    ids=["order", "one class", "columns", "number", "NaN", "shape", "infinity"],
 )
 def test_from_parameters_checks_what_it_is_given(change, message):
     top = RBMTransformer.from_parameters(np.zeros((3, 8)), np.zeros(8), np.zeros(3))
@@ -465,6 +474,26 @@ def test_from_parameters_checks_what_it_is_given(change, message):
     assert DBNClassifier.from_parameters(top_rbm=top, **good).predict([[1] * 6]) == [0]
     with pytest.raises(ValueError, match=message):
         DBNClassifier.from_parameters(top_rbm=top, **(good | change))
+
+
+def test_from_parameters_takes_lists_and_the_dtype_of_the_top(digits):
+    top = RBMTransformer.from_parameters(
+        np.zeros((3, 4), np.float32), [0] * 4, [0] * 3, visible="bernoulli"
+    )
+    dbn = DBNClassifier.from_parameters([[[1, 0], [0, 1]]], [[0, 0]] * 2, top, [0, 1])
+    arrays = [*dbn.recognition_weights_, *dbn.generative_intercepts_]
+    assert {array.dtype for array in arrays} == {np.dtype(np.float32)}
+    assert dbn.predict_proba(np.eye(2, dtype=np.float32)).dtype == np.float32
+
+
+def test_from_parameters_sets_the_sizes_itself():
+    top = RBMTransformer.from_parameters(np.zeros((3, 8)), [0] * 8, [0] * 3)
+    with pytest.raises(TypeError, match=r"sets hidden_layer_sizes itself; found .*=5"):
+        DBNClassifier.from_parameters([], [[0] * 6], top, [0, 1], hidden_layer_sizes=5)
+    with pytest.raises(TypeError, match=r"sets n_components itself; found .*=4"):
+        RBMTransformer.from_parameters(
+            np.zeros((3, 8)), [0] * 8, [0] * 3, n_components=4
+        )
 
 
 def test_sample_returns_labels_unless_given(digits):
