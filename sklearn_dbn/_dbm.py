@@ -14,31 +14,33 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from sklearn_dbn._base import (
     BoltzmannEstimator,
+    generator_from,
+    make_generator,
+    next_epoch,
+    row_dtype,
+    run_epochs,
+    warn_of_range,
+)
+from sklearn_dbn._blocks import map_blocks
+from sklearn_dbn._dbn import DBNClassifier
+from sklearn_dbn._log_partition import LogPartitionMixin, base_rate, fingerprint
+from sklearn_dbn._parameters import (
     about_template,
     checked_layers,
     checked_vector,
     distinct_classes,
-    generator_from,
     hidden_sizes,
-    make_generator,
     make_units,
-    map_blocks,
-    next_epoch,
     pairs_of,
     require_count,
     require_possible_mean,
     require_same_sizes,
     require_unset,
-    row_dtype,
-    run_epochs,
     schedule,
     templates_of,
     validate_templates,
     validate_weights,
-    warn_of_range,
 )
-from sklearn_dbn._dbn import DBNClassifier
-from sklearn_dbn._log_partition import LogPartitionMixin, base_rate, fingerprint
 from sklearn_dbn._perceptron import started_classifier
 from sklearn_dbn._rbm import COUNT, FRACTION, POSITIVE, RBMTransformer
 from sklearn_dbn.boltzmann import dbm, deep_likelihood, joint, training

@@ -9,15 +9,15 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from sklearn_dbn._base import (
+from sklearn_dbn._base import make_generator
+from sklearn_dbn._dbn_base import PREVIEW_ROWS, DeepBeliefNetwork
+from sklearn_dbn._parameters import (
     checked_layers,
     distinct_classes,
     hidden_sizes,
-    make_generator,
     require_count,
     require_unset,
 )
-from sklearn_dbn._dbn_base import PREVIEW_ROWS, DeepBeliefNetwork
 from sklearn_dbn._perceptron import started_classifier, started_regressor
 from sklearn_dbn.boltzmann import dbn
 from sklearn_dbn.boltzmann.discriminative import Discriminative, Sum

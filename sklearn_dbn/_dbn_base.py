@@ -10,22 +10,24 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_dbn._base import (
     BoltzmannEstimator,
-    about_template,
     generator_from,
-    hidden_sizes,
     make_generator,
-    make_units,
-    map_blocks,
     next_epoch,
+    row_dtype,
+    run_epochs,
+    warn_of_range,
+)
+from sklearn_dbn._blocks import map_blocks
+from sklearn_dbn._parameters import (
+    about_template,
+    hidden_sizes,
+    make_units,
     pairs_of,
     require_count,
     require_same_sizes,
-    row_dtype,
-    run_epochs,
     schedule,
     templates_of,
     validate_templates,
-    warn_of_range,
 )
 from sklearn_dbn._rbm import COUNT, FRACTION, POSITIVE, RBMTransformer
 from sklearn_dbn.boltzmann import dbn, training, tuning

@@ -9,7 +9,8 @@ import numpy as np
 from joblib import Parallel, delayed
 from sklearn.exceptions import ConvergenceWarning
 
-from sklearn_dbn._base import make_generator, require_count, warn_user
+from sklearn_dbn._base import make_generator, warn_user
+from sklearn_dbn._parameters import require_count
 from sklearn_dbn.boltzmann.data import slices
 from sklearn_dbn.boltzmann.likelihood import summarise
 

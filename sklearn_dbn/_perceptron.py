@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-from sklearn_dbn._base import require_unset
+from sklearn_dbn._parameters import require_unset
 
 OPTIONS = {"activation": "logistic", "warm_start": True}
 SET_HERE = ["hidden_layer_sizes", *OPTIONS]

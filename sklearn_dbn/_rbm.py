@@ -10,24 +10,26 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from sklearn_dbn._base import (
-    FAMILIES,
     BoltzmannEstimator,
-    checked_vector,
     generator_from,
     make_generator,
-    make_units,
-    map_blocks,
     next_epoch,
+    row_dtype,
+    run_epochs,
+    warn_of_range,
+)
+from sklearn_dbn._blocks import map_blocks
+from sklearn_dbn._log_partition import LogPartitionMixin, base_rate, fingerprint
+from sklearn_dbn._parameters import (
+    FAMILIES,
+    checked_vector,
+    make_units,
     require_count,
     require_possible_mean,
     require_unset,
-    row_dtype,
-    run_epochs,
     schedule,
     validate_weights,
-    warn_of_range,
 )
-from sklearn_dbn._log_partition import LogPartitionMixin, base_rate, fingerprint
 from sklearn_dbn.boltzmann import likelihood, training
 from sklearn_dbn.boltzmann.data import rows_for_batches
 from sklearn_dbn.boltzmann.rbm import (

@@ -76,7 +76,10 @@ def is_within(name, package):
 GRAPH = {m: set(imported(tree, package_of(m), TREES)) for m, tree in TREES.items()}
 OWN = {m: {n for n in GRAPH[m] if is_within(n, "sklearn_dbn")} for m in GRAPH}
 ENGINE_MODULES = [m for m in GRAPH if m.startswith(ENGINE + ".")]
-SHARED = {f"sklearn_dbn._{name}" for name in ("base", "perceptron", "version")}
+SHARED = {
+    f"sklearn_dbn._{name}"
+    for name in ("base", "blocks", "parameters", "perceptron", "version")
+}
 ESTIMATORS = [m for m in GRAPH if m.startswith("sklearn_dbn._") and m not in SHARED]
 
 every_module = pytest.mark.parametrize("module", GRAPH)
@@ -103,8 +106,9 @@ def test_units_import_nothing_of_the_package():
     assert OWN[ENGINE + ".units"] == set()
 
 
-def test_base_imports_the_engine_only():
-    names = OWN["sklearn_dbn._base"]
+@pytest.mark.parametrize("name", ["_base", "_blocks"])
+def test_base_imports_the_engine_only(name):
+    names = OWN[f"sklearn_dbn.{name}"]
     assert names and all(is_within(name, ENGINE) for name in names)
 
 
@@ -136,11 +140,11 @@ def test_there_are_modules_to_check():
         ("import sklearn.base", {"sklearn.base"}),
         ("from sklearn import base", {"sklearn"}),
         ("from sklearn_dbn import _base", {"sklearn_dbn._base"}),
-        ("from sklearn_dbn._base import make_units", {"sklearn_dbn._base"}),
+        ("from sklearn_dbn._base import row_dtype", {"sklearn_dbn._base"}),
         ("from . import rbm", {"sklearn_dbn.boltzmann.rbm"}),
         ("from .rbm import RBM", {"sklearn_dbn.boltzmann.rbm"}),
         ("from .. import _base", {"sklearn_dbn._base"}),
-        ("from .._base import make_units", {"sklearn_dbn._base"}),
+        ("from .._base import row_dtype", {"sklearn_dbn._base"}),
         ("def f():\n    import sklearn", {"sklearn"}),
     ],
 )

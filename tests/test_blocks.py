@@ -8,7 +8,7 @@ import pytest
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
-from sklearn_dbn import DBNClassifier, RBMTransformer, _base
+from sklearn_dbn import DBNClassifier, RBMTransformer, _blocks
 
 N_COLUMNS = 64
 DTYPE = np.dtype(np.float64)
@@ -21,8 +21,8 @@ def some_rows(n_rows):
 @pytest.fixture(params=[1, 2, 3])
 def n_threads(request, monkeypatch):
     """So many threads, and blocks of a hundred rows at most."""
-    monkeypatch.setattr(_base, "n_blas_threads", lambda: request.param)
-    monkeypatch.setattr(_base, "block_size", lambda n_columns, itemsize: 100)
+    monkeypatch.setattr(_blocks, "n_blas_threads", lambda: request.param)
+    monkeypatch.setattr(_blocks, "block_size", lambda n_columns, itemsize: 100)
     return request.param
 
 
@@ -35,8 +35,8 @@ def test_blocks_side_by_side_give_what_blocks_in_turn_give(n_rows, kind, n_threa
         assert len(rows) <= 100
         np.multiply(rows, 2, out=out)
 
-    in_turn = _base.map_blocks(twice, X, DTYPE, N_COLUMNS)
-    side_by_side = _base.map_blocks(twice, X, DTYPE, N_COLUMNS, side_by_side=True)
+    in_turn = _blocks.map_blocks(twice, X, DTYPE, N_COLUMNS)
+    side_by_side = _blocks.map_blocks(twice, X, DTYPE, N_COLUMNS, side_by_side=True)
     np.testing.assert_array_equal(side_by_side, in_turn)
     np.testing.assert_array_equal(in_turn, 2 * some_rows(n_rows).astype(X.dtype))
 
@@ -50,7 +50,7 @@ def test_each_thread_has_blocks_of_its_own(n_threads):
         everyone.wait()
 
     n_rows = 100 * n_threads if n_threads > 1 else 90
-    _base.map_blocks(note, some_rows(n_rows), DTYPE, None, side_by_side=True)
+    _blocks.map_blocks(note, some_rows(n_rows), DTYPE, None, side_by_side=True)
     names, sizes = zip(*seen, strict=True)
     assert len(set(names)) == n_threads
     assert len(set(sizes)) == 1
@@ -58,33 +58,33 @@ def test_each_thread_has_blocks_of_its_own(n_threads):
 
 def test_products_have_one_thread_side_by_side_and_all_of_them_after(n_threads):
     with threadpool_limits(2, user_api="blas"):
-        before, inside = _base.blas().info(), []
+        before, inside = _blocks.blas().info(), []
 
         def note(rows, out):
-            inside.append(max(x["num_threads"] for x in _base.blas().info()))
+            inside.append(max(x["num_threads"] for x in _blocks.blas().info()))
 
-        _base.map_blocks(note, some_rows(600), DTYPE, None, side_by_side=True)
-        assert _base.blas().info() == before
+        _blocks.map_blocks(note, some_rows(600), DTYPE, None, side_by_side=True)
+        assert _blocks.blas().info() == before
     assert set(inside) == {1}
 
 
 def test_of_two_callers_only_one_changes_blas(n_threads):
     with threadpool_limits(2, user_api="blas"):
-        before, names = _base.blas().info(), set()
+        before, names = _blocks.blas().info(), set()
 
         def note(rows, out):
             names.add(threading.get_ident())
 
         def outer(rows, out):
-            _base.map_blocks(note, some_rows(600), DTYPE, None, side_by_side=True)
+            _blocks.map_blocks(note, some_rows(600), DTYPE, None, side_by_side=True)
 
-        with _base.threads_for_blocks(True):
+        with _blocks.threads_for_blocks(True):
             outer(None, None)
             assert names == {threading.get_ident()}
-        assert _base.blas().info() == before
-        _base.map_blocks(outer, some_rows(600), DTYPE, None, side_by_side=True)
-        assert _base.blas().info() == before
-    assert not _base.ALONE.locked()
+        assert _blocks.blas().info() == before
+        _blocks.map_blocks(outer, some_rows(600), DTYPE, None, side_by_side=True)
+        assert _blocks.blas().info() == before
+    assert not _blocks.ALONE.locked()
 
 
 def test_an_error_in_a_block_is_raised_and_ends_the_work(n_threads):
@@ -95,13 +95,13 @@ def test_an_error_in_a_block_is_raised_and_ends_the_work(n_threads):
         raise FloatingPointError("here")
 
     with pytest.raises(FloatingPointError, match="here"):
-        _base.map_blocks(fail, some_rows(50_000), DTYPE, None, side_by_side=True)
+        _blocks.map_blocks(fail, some_rows(50_000), DTYPE, None, side_by_side=True)
     assert len(done) < 500
 
 
 def test_blas_is_asked_how_many_threads_it_may_use():
     with threadpool_limits(1, user_api="blas"):
-        assert _base.n_blas_threads() == 1
+        assert _blocks.n_blas_threads() == 1
 
 
 def test_estimators_give_the_same_whatever_the_threads(monkeypatch):
@@ -115,8 +115,8 @@ def test_estimators_give_the_same_whatever_the_threads(monkeypatch):
         other = copy.copy(dbn).set_params(recognition=recognition)
         ways.append(other.predict_proba)
     expected = [way(X) for way in ways]
-    monkeypatch.setattr(_base, "n_blas_threads", lambda: 4)
-    monkeypatch.setattr(_base, "block_size", lambda n_columns, itemsize: 50)
+    monkeypatch.setattr(_blocks, "n_blas_threads", lambda: 4)
+    monkeypatch.setattr(_blocks, "block_size", lambda n_columns, itemsize: 50)
     in_blocks = [way(X) for way in ways[:-1]]
     for found, wanted in zip(in_blocks, expected, strict=False):
         np.testing.assert_allclose(found, wanted, rtol=1e-12)

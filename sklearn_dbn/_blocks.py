@@ -1,0 +1,78 @@
+"""Blocks of rows, in turn or side by side on threads of their own."""
+
+import math
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cache
+
+import numpy as np
+from scipy import sparse
+from threadpoolctl import ThreadpoolController
+
+from sklearn_dbn.boltzmann.data import block_size, slices
+
+# Held while the number of BLAS threads is changed.
+ALONE = threading.Lock()
+
+
+def map_blocks(function, X, dtype, n_columns, side_by_side=False):
+    """Apply ``function(rows, out)`` to dense blocks of rows of ``X``.
+
+    A float array or memory map is read through views, a block at a time;
+    integers and sparse rows are converted block by block. ``out`` are the rows
+    of the result, of shape (n_rows, n_columns), or (n_rows,) for None.
+
+    With ``side_by_side`` as many threads as BLAS may use take blocks of their own, of
+    the same size, instead of sharing matrix products; what is not a product then goes
+    at the same speed. The function must not depend on the order of blocks.
+    """
+    n_rows = X.shape[0]
+    result = np.empty(n_rows if n_columns is None else (n_rows, n_columns), dtype)
+
+    def do(part):
+        rows = X[part]
+        rows = rows.toarray() if sparse.issparse(rows) else rows
+        function(rows.astype(dtype, copy=False), result[part])
+
+    size = block_size(X.shape[1], dtype.itemsize)
+    with threads_for_blocks(side_by_side and n_rows > size) as n_threads:
+        if n_threads == 1:
+            for part in slices(n_rows, size):
+                do(part)
+            return result
+        n_blocks = n_threads * math.ceil(n_rows / size / n_threads)
+        parts = slices(n_rows, math.ceil(n_rows / n_blocks))
+        with ThreadPoolExecutor(n_threads) as pool:
+            for _ in pool.map(do, parts):
+                pass
+    return result
+
+
+@contextmanager
+def threads_for_blocks(wanted):
+    """How many threads to use in the place of BLAS, which has one of them meanwhile.
+
+    That is a setting of the whole process, so only one caller at a time may have it
+    changed; others get one thread.
+    """
+    if not (wanted and ALONE.acquire(blocking=False)):
+        yield 1
+        return
+    try:
+        n_threads = n_blas_threads()
+        with blas().limit(limits=1):
+            yield n_threads
+    finally:
+        ALONE.release()
+
+
+@cache
+def blas():
+    """Handles on the BLAS libraries of numpy and scipy."""
+    return ThreadpoolController().select(user_api="blas")
+
+
+def n_blas_threads():
+    """How many threads a matrix product may use here and now."""
+    return max((library["num_threads"] for library in blas().info()), default=1)

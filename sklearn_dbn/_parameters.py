@@ -1,0 +1,227 @@
+"""What the parameters of constructors, and arrays from elsewhere, must be."""
+
+from contextlib import contextmanager
+from numbers import Integral
+
+import numpy as np
+from sklearn.utils import check_array
+from sklearn.utils.multiclass import unique_labels
+from sklearn.utils.validation import _check_sample_weight
+
+from sklearn_dbn._base import BoltzmannEstimator
+from sklearn_dbn.boltzmann.units import Bernoulli, Gaussian, Joint, Softmax
+
+# How far rounding may take a mean of ones above one.
+MEAN_SLACK = 1e-6
+FAMILIES = {"bernoulli": Bernoulli(), "gaussian": Gaussian(), "softmax": Softmax()}
+
+
+def validate_weights(sample_weight, X):
+    """Non-negative float64 weights, one per row, or None."""
+    if sample_weight is None:
+        return None
+    return _check_sample_weight(
+        sample_weight, X, dtype=np.float64, ensure_non_negative=True
+    )
+
+
+def make_units(visible, n_features):
+    """The family of units that the parameter ``visible`` names."""
+    if isinstance(visible, str):
+        return FAMILIES[visible]
+    parts = [_block(entry) for entry in visible]
+    total = sum(size for _, size in parts)
+    if total != n_features:
+        raise ValueError(
+            f"visible={visible!r} describes {total} features, but X has {n_features} "
+            "features. Make the sizes add up to the columns of X."
+        )
+    return Joint(tuple(parts))
+
+
+def _block(entry):
+    """The family and size that an entry ``(kind, n_features)`` names."""
+    match entry:
+        case (str(kind), Integral() as size) if kind in FAMILIES and size >= 1:
+            return FAMILIES[kind], int(size)
+    raise ValueError(
+        "visible must be a kind or a sequence of (kind, n_features) pairs, with kinds "
+        f"{sorted(FAMILIES)}; found the entry {entry!r}."
+    )
+
+
+def schedule(name, value, interval):
+    """A number as it is, or a sequence of them as a list, checked to lie in range.
+
+    ``interval`` is the scikit-learn interval that a single number must lie in.
+    """
+    number = int if interval.type is Integral else float
+    if np.ndim(value) == 0:
+        return number(value)
+    values = np.asarray(value)
+    entries = values.tolist()
+    good = values.ndim == 1 and entries and all(map(interval.is_satisfied_by, entries))
+    if not good:
+        raise ValueError(
+            f"{name} as a sequence must be one-dimensional and hold at least one "
+            f"number, each {interval}; found {value!r}."
+        )
+    return [number(entry) for entry in entries]
+
+
+def distinct_classes(classes):
+    """The labels that the parameter `classes` names, sorted: two or more of a kind."""
+    labels = np.asarray(classes)
+    is_finite = labels.dtype.kind != "f" or np.isfinite(labels).all()
+    if labels.ndim != 1 or not is_finite:
+        raise ValueError(
+            f"classes must be a sequence of labels, none NaN or inf; found {classes!r}."
+        )
+    try:
+        unique_labels(classes)
+    except ValueError as error:
+        raise ValueError(f"classes: {error}") from error
+    distinct = np.unique(labels)
+    if len(distinct) < 2:
+        raise ValueError(
+            f"classes must name at least 2 labels; found {distinct.tolist()}."
+        )
+    return distinct
+
+
+def require_unset(params, names, maker):
+    """Raise if ``params`` holds one of the parameters that ``maker`` sets itself."""
+    for name in names:
+        if name in params:
+            raise TypeError(
+                f"{maker} sets {name} itself; found {name}={params[name]!r}. Leave it "
+                "out."
+            )
+
+
+def checked_vector(vector, size, dtype, name):
+    """A copy of ``vector`` in ``dtype``, or a ValueError."""
+    vector = check_array(vector, dtype=dtype, ensure_2d=False, input_name=name)
+    if vector.shape != (size,):
+        raise ValueError(
+            f"{name} must have shape ({size},) to fit the weights; found "
+            f"{vector.shape}."
+        )
+    return vector.copy()
+
+
+def checked_layers(weights, intercepts, dtype):
+    """Copies of the arrays of layers, the visible one first, or a ValueError.
+
+    ``dtype`` is one, or those that the first array may keep; the others follow it.
+    """
+    if len(intercepts) != len(weights) + 1:
+        raise ValueError(
+            "intercepts must hold one array for each layer, one more than weights; "
+            f"found {len(intercepts)} and {len(weights)}."
+        )
+    checked = []
+    for i, array in enumerate(weights):
+        array = check_array(array, dtype=dtype, input_name=f"weights[{i}]")
+        if checked and array.shape[0] != checked[-1].shape[1]:
+            raise ValueError(
+                f"weights[{i}] must have {checked[-1].shape[1]} rows, as many as "
+                f"weights[{i - 1}] has columns; found shape {array.shape}."
+            )
+        dtype = array.dtype
+        checked.append(array.copy())
+    sizes = [array.shape[0] for array in checked[:1]]
+    sizes = [*sizes, *(a.shape[1] for a in checked)] or [np.size(intercepts[0])]
+    return checked, [
+        checked_vector(bias, size, dtype, f"intercepts[{i}]")
+        for i, (bias, size) in enumerate(zip(intercepts, sizes, strict=True))
+    ]
+
+
+def hidden_sizes(sizes):
+    """`hidden_layer_sizes` as a list of integers, or a ValueError."""
+    found = np.atleast_1d(np.asarray(sizes))
+    is_list = found.ndim == 1 and found.size and found.dtype.kind in "iu"
+    if not is_list or (found < 1).any():
+        raise ValueError(
+            f"hidden_layer_sizes must be one or more integers >= 1; found {sizes!r}."
+        )
+    return found.tolist()
+
+
+def templates_of(rbm, default, n_layers):
+    """The template of every layer: one for all, or a list with one for each."""
+    if not isinstance(rbm, list | tuple):
+        return [default if rbm is None else rbm] * n_layers
+    for i, template in enumerate(rbm):
+        # Of the estimators only RBMTransformer describes its visible units.
+        is_rbm = isinstance(template, BoltzmannEstimator)
+        if not is_rbm or not hasattr(template, "visible"):
+            raise ValueError(
+                f"rbm must hold RBMTransformer templates; rbm[{i}] is {template!r}."
+            )
+    if len(rbm) != n_layers:
+        raise ValueError(
+            f"rbm holds {len(rbm)} templates, but hidden_layer_sizes names {n_layers} "
+            "layers. Give one template for each, or one for all."
+        )
+    return list(rbm)
+
+
+@contextmanager
+def about_template(rbm, i=0):
+    """Errors begin with the name of the template that they are about."""
+    try:
+        yield
+    except ValueError as error:
+        name = f"rbm[{i}]" if isinstance(rbm, list | tuple) else "rbm"
+        raise type(error)(f"{name}: {error}") from error
+
+
+def validate_templates(rbm, templates):
+    """Raise on the first template with a parameter or schedule out of range."""
+    for i, template in enumerate(templates):
+        with about_template(rbm, i):
+            template._validate_params()
+            template._schedules()
+
+
+def require_same_sizes(given, sizes, fitted, kind):
+    """Raise if training would go on with other ``sizes`` than the ``fitted`` ones.
+
+    ``given`` is the parameter as the user wrote it, ``kind`` names the network.
+    """
+    if sizes != fitted:
+        raise ValueError(
+            f"hidden_layer_sizes={given!r}, but training goes on from a fitted {kind} "
+            f"of {fitted} hidden units. Set hidden_layer_sizes back, or fit anew with "
+            "warm_start=False."
+        )
+
+
+def pairs_of(visible, n_features):
+    """``visible`` as a list of (kind, n_features) pairs."""
+    if isinstance(visible, str):
+        return [(visible, n_features)]
+    return [tuple(pair) for pair in visible]
+
+
+def require_count(name, value, least=1):
+    """Raise unless a parameter is an integer of at least ``least``."""
+    is_count = isinstance(value, Integral) and not isinstance(value, bool)
+    if not is_count or value < least:
+        raise ValueError(f"{name} must be an integer >= {least}; found {value!r}.")
+
+
+def require_possible_mean(units, mean):
+    """Raise if ``data_mean`` is not a mean that the visible units can have."""
+    for family, columns in units.blocks(len(mean)):
+        furthest = max(mean[columns].tolist(), key=lambda value: abs(value - 0.5))
+        is_possible = -MEAN_SLACK <= furthest <= 1 + MEAN_SLACK
+        if not isinstance(family, Gaussian) and not is_possible:
+            raise ValueError(
+                "data_mean must lie in [0, 1] for Bernoulli and softmax units; found "
+                f"{furthest:.6g}. Give the mean of rows scaled to [0, 1], describe "
+                "the columns as 'gaussian' in visible, or leave data_mean out to have "
+                "it estimated."
+            )
