@@ -965,6 +965,8 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         ------
         ValueError
             If `classes` are not two or more labels of one kind.
+        TypeError
+            If a parameter is given that is set here.
         """
         weights, biases = self._upward(wide)
         names = None if wide else vars(self).get("feature_names_in_")
@@ -1000,6 +1002,8 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         ------
         ValueError
             If `classes` are not two or more labels of one kind.
+        TypeError
+            If a parameter is given that is set here.
         """
         require_unset(dbn_params, ["hidden_layer_sizes", "rbm", "warm_start"], "to_dbn")
         weights, biases = self._upward(wide)

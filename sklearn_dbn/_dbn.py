@@ -254,6 +254,10 @@ default="up-down"
         ValueError
             If the sizes of the layers do not fit each other, a value is not finite, or
             `classes` are not two or more labels in ascending order.
+        NotFittedError
+            If `top_rbm` is not fitted.
+        TypeError
+            If `hidden_layer_sizes` is given, which follows from the weights.
         """
         given, classes = np.asarray(classes), distinct_classes(classes)
         if not np.array_equal(given, classes):
@@ -608,6 +612,11 @@ default="up-down"
         -------
         mlp : MLPClassifier
             With ``warm_start=True``, ready to `fit` and to predict.
+
+        Raises
+        ------
+        TypeError
+            If a parameter is given that is set here.
         """
         check_is_fitted(self)
         n = self._net().n_penultimate
@@ -973,6 +982,11 @@ class DBNTransformer(DeepBeliefNetwork):
         -------
         mlp : MLPRegressor
             With ``warm_start=True``, ready to `fit`.
+
+        Raises
+        ------
+        TypeError
+            If a parameter is given that is set here.
         """
         check_is_fitted(self)
         names = vars(self).get("feature_names_in_")

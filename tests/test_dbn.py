@@ -9,6 +9,7 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.callback import ProgressBar
 from sklearn.datasets import load_digits
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
@@ -484,6 +485,11 @@ def test_from_parameters_takes_lists_and_the_dtype_of_the_top(digits):
     arrays = [*dbn.recognition_weights_, *dbn.generative_intercepts_]
     assert {array.dtype for array in arrays} == {np.dtype(np.float32)}
     assert dbn.predict_proba(np.eye(2, dtype=np.float32)).dtype == np.float32
+
+
+def test_from_parameters_needs_a_fitted_top():
+    with pytest.raises(NotFittedError, match="RBMTransformer"):
+        DBNClassifier.from_parameters([], [[0] * 6], RBMTransformer(3), [0, 1])
 
 
 def test_from_parameters_sets_the_sizes_itself():
