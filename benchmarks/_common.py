@@ -18,8 +18,12 @@ ROWS_HELD_OUT = 10_000
 
 def describe_machine():
     """One line on where a figure comes from."""
-    with open("/proc/cpuinfo") as lines:
-        model = next((x.split(":")[1].strip() for x in lines if "model name" in x), "?")
+    model, cpuinfo = platform.processor() or platform.machine(), Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        lines = cpuinfo.read_text().splitlines()
+        model = next(
+            (x.split(":")[1].strip() for x in lines if "model name" in x), model
+        )
     return (
         f"{model}, {os.cpu_count()} cores, Python {platform.python_version()}, "
         f"numpy {np.__version__}, sklearn_dbn {sklearn_dbn.__version__}"

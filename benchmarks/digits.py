@@ -2,7 +2,7 @@
 
     python benchmarks/digits.py [--tune]
 
-Three tables: accuracy of logistic regression behind default parameters, in
+Four tables: accuracy of logistic regression behind default parameters, in
 threefold cross-validation; accuracy on nudged digits, the setting of
 scikit-learn's example of BernoulliRBM; log-likelihood of the models that default
 parameters give on binarised digits. ``--tune`` chooses the parameters of the

@@ -24,7 +24,7 @@ import time
 
 import joblib
 import numpy as np
-from _common import OUT, describe_machine
+from _common import OUT, ROWS_HELD_OUT, describe_machine, save
 from mnist_rbm_likelihood import binarized
 from mnist_rbm_likelihood import new_model as untrained_rbm
 
@@ -33,7 +33,6 @@ from sklearn_dbn.boltzmann import dbm, deep_likelihood
 from sklearn_dbn.datasets import load_mnist
 
 PUBLISHED = {(500, 1000): -84.62, (500, 500, 1000): -85.10}
-ROWS_HELD_OUT = 10_000
 UNTIL_SETTLED = dbm.MeanField(n_steps=50, tol=1e-4)
 
 
@@ -87,7 +86,7 @@ def new_model(X, options):
     if options.quick:
         rbm = untrained_rbm(160, options.seed).set_params(n_iter=160).fit(X)
     else:
-        rbm = joblib.load(OUT / "mnist_rbm.joblib")
+        rbm = joblib.load(OUT / f"mnist_rbm_650_{ROWS_HELD_OUT}_{options.seed}.joblib")
     n_first, *others = options.sizes
     if len(rbm.intercept_hidden_) != n_first:
         raise ValueError(f"the RBM has {len(rbm.intercept_hidden_)} hidden units")
@@ -123,9 +122,7 @@ def train(model, X, options, held_out):
     while getattr(model, "n_iter_", 0) < n_epochs:
         done = getattr(model, "n_iter_", 0)
         model.set_params(n_iter=min(n_epochs, done + options.every)).fit(X)
-        unfinished = options.checkpoint.with_suffix(".part")
-        joblib.dump(model, unfinished)
-        os.replace(unfinished, options.checkpoint)
+        save(model, options.checkpoint)
         minutes = (time.perf_counter() - begin) / 60
         score = ""
         if held_out is not None:

@@ -56,14 +56,15 @@ def template(n_epochs):
     )
 
 
-def stage_parameters(stage, quick):
+def stage_parameters(stage, options):
     """Parameters that a stage sets; ``n_iter`` counts its own epochs."""
+    quick = options.quick
     if stage in ("greedy", "imagination"):
         return {"fine_tuning": None, "n_iter": 0}
     if stage == "up-down":
-        return up_down(25 if quick else 200)
+        return up_down(25 if quick else options.up_down_epochs)
     if stage == "decay":
-        return up_down(5 if quick else 40, 0.03) | {"weight_decay": 2e-4}
+        return up_down(5 if quick else 40, 0.03)
     if stage == "classification-rbm":
         settings = fine_tuned("hybrid", 10 if quick else 80, 0.2)
         return settings | {"generative_weight": 0.1, "dropout": [0.2, 0.5]}
@@ -96,6 +97,7 @@ def up_down(n_epochs, rate=0.1):
         "n_gibbs_steps": 3,
         "n_chains": 200,
         "recognition_rate": 0.3,
+        "weight_decay": 2e-4,
     }
 
 
@@ -117,21 +119,21 @@ def new_model(stage, options):
 
 def for_imagination(model):
     """The top RBM goes on, with chains that look for what else it believes in."""
-    top, n_epochs = model.rbms_[-1], 25
-    rates = [0.05] * top.n_iter_ + falling(0.05, 0.0005, n_epochs)
-    top.set_params(
+    done, n_epochs = model.rbms_[-1].n_iter_, 25
+    model.rbm[-1].set_params(
         algorithm="pcd",
         n_chains=200,
         momentum=0.0,
-        learning_rate=rates,
-        n_iter=top.n_iter_ + n_epochs,
+        learning_rate=[0.05] * done + falling(0.05, 0.0005, n_epochs),
+        n_iter=done + n_epochs,
     )
     return model
 
 
 def is_unfinished(model, n_epochs):
     """True if a layer, or the stage, has epochs left to do."""
-    return model.n_iter_ < n_epochs or any(x.n_iter_ < x.n_iter for x in model.rbms_)
+    layers = zip(model.rbms_, model.rbm, strict=False)
+    return model.n_iter_ < n_epochs or any(x.n_iter_ < y.n_iter for x, y in layers)
 
 
 def run_stage(stage, options):
@@ -140,7 +142,7 @@ def run_stage(stage, options):
     speed = "quick" if options.quick else "long"
     path = OUT / f"mnist_dbn_{stage}_{kind}_{speed}_{options.seed}.joblib"
     model = joblib.load(path) if path.exists() else new_model(stage, options)
-    parameters = stage_parameters(stage, options.quick)
+    parameters = stage_parameters(stage, options)
     n_epochs = parameters.pop("n_iter")
     model.set_params(**parameters, verbose=1)
     X, y, _, _ = options.data
@@ -180,6 +182,7 @@ def main():
     parser.add_argument("--stage", choices=PUBLISHED, default="up-down")
     parser.add_argument("--validate", action="store_true")
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--up-down-epochs", type=int, default=200)
     parser.add_argument("--every", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import joblib
 import numpy as np
-from _common import OUT, describe_machine
+from _common import OUT, ROWS_HELD_OUT, describe_machine, save
 
 from sklearn_dbn import RBMTransformer
 from sklearn_dbn.datasets import load_mnist
@@ -91,9 +91,7 @@ def train(model, X, n_epochs, checkpoint, X_held_out, every):
     while getattr(model, "n_iter_", 0) < n_epochs:
         model.set_params(n_iter=min(n_epochs, getattr(model, "n_iter_", 0) + 10))
         model.fit(X)
-        unfinished = checkpoint.with_suffix(".part")
-        joblib.dump(model, unfinished)
-        os.replace(unfinished, checkpoint)
+        save(model, checkpoint)
         if len(X_held_out) and model.n_iter_ % every == 0:
             print_progress(model, X_held_out, time.perf_counter() - begin)
     return model
@@ -129,12 +127,14 @@ def main():
     parser.add_argument("--binarized", default=os.environ.get("SKLEARN_DBN_BINARIZED"))
     parser.add_argument("--epochs", type=int, default=650)
     parser.add_argument("--temperatures", type=int, default=20_000)
-    parser.add_argument("--checkpoint", type=Path, default=OUT / "mnist_rbm.joblib")
+    parser.add_argument("--checkpoint", type=Path, help="RBM to go on from")
     parser.add_argument("--every", type=int, default=50)
-    parser.add_argument("--held-out", type=int, default=10_000)
+    parser.add_argument("--held-out", type=int, default=ROWS_HELD_OUT)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     print(describe_machine())
+    name = f"mnist_rbm_{options.epochs}_{options.held_out}_{options.seed}.joblib"
+    options.checkpoint = options.checkpoint or OUT / name
     grey, _, grey_test, _ = load_mnist()
     X, grey_held_out = np.split(grey, [len(grey) - options.held_out])
     X_held_out = drawn(grey_held_out, seed=2)

@@ -185,7 +185,7 @@ def new_training(problem, method, seed):
         centering=method.centering,
         batch_size=problem.size,
     )
-    state = training.start(rbm, statistics.mean, settings, rng)
+    state = training.start(rbm, statistics.mean, settings.sampler, rng)
     return state, training.epochs(state, rows, settings)
 
 

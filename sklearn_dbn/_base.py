@@ -3,6 +3,7 @@
 import sys
 import time
 import warnings
+from contextlib import contextmanager
 
 import numpy as np
 from sklearn.base import (
@@ -19,6 +20,8 @@ from sklearn_dbn.boltzmann.updates import Diverged
 
 # Packages whose frames a warning looks past for the user's own line.
 NOT_THE_USER = {"sklearn_dbn", "sklearn", "joblib", "contextlib"}
+# How far rounding may take a value out of [0, 1].
+RANGE_SLACK = 1e-6
 
 
 class BoltzmannEstimator(
@@ -30,7 +33,7 @@ class BoltzmannEstimator(
     """Base of all estimators: tags, and the validation of rows."""
 
     def _validate_rows(self, X, *, reset, allow_nan=False):
-        """Check ``X`` without copying or converting it; ``_row_dtype`` is its dtype."""
+        """Check ``X`` without copying or converting it; see `row_dtype`."""
         return validate_data(
             self,
             X,
@@ -82,7 +85,7 @@ def warn_of_range(estimator, units, statistics):
     for family, columns in units.blocks(len(statistics.low)):
         least = statistics.low[columns].min()
         most = statistics.high[columns].max()
-        if not isinstance(family, Gaussian) and (least < 0 or most > 1):
+        if not isinstance(family, Gaussian) and max(-least, most - 1) > RANGE_SLACK:
             warn_user(
                 f"{type(estimator).__name__}: X has values in [{least:.6g}, "
                 f"{most:.6g}], outside the [0, 1] of Bernoulli and softmax visible "
@@ -91,6 +94,18 @@ def warn_of_range(estimator, units, statistics):
                 UserWarning,
             )
             return
+
+
+@contextmanager
+def all_or_nothing(estimator):
+    """Undo what an error or an interruption inside leaves half done."""
+    before = vars(estimator).copy()
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
 
 
 def run_epochs(
@@ -111,8 +126,8 @@ def run_epochs(
         begin = time.perf_counter()
         publish(next_epoch(estimator, name, steps))
         if estimator.verbose:
-            elapsed = time.perf_counter() - begin
-            print(f"[{type(estimator).__name__}] {name}, {report()}, {elapsed:.2f}s")
+            line = f"[{type(estimator).__name__}] {name}, {report()}"
+            print(f"{line}, {time.perf_counter() - begin:.2f}s")
         if epoch.call_on_fit_task_end(**shown, reconstruction_attributes={}):
             break
     layer.call_on_fit_task_end(**shown, reconstruction_attributes={})

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from sklearn_dbn._base import (
     BoltzmannEstimator,
+    all_or_nothing,
     generator_from,
     make_generator,
     next_epoch,
@@ -79,11 +80,11 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
     rbm : RBMTransformer, list of RBMTransformer or None, default=None
         Unfitted template of every layer's pre-training, or one for each layer. Its
         `n_components` and `random_state` are replaced, its `visible` describes the
-        columns of X, its `weight_scale` sets the initial weights, and layers above
-        the first draw their data. None is ``RBMTransformer(algorithm="cd",
-        batch_size=50, momentum=0.5, draw_visible=True)``. To search over
-        ``rbm__learning_rate`` and the like, give a template: None has no parameters
-        to set.
+        columns of X, its `weight_scale` sets the initial weights (before doubling,
+        which makes fields twice as large), and layers above the first draw their
+        data. None is ``RBMTransformer(algorithm="cd", batch_size=50, momentum=0.5,
+        draw_visible=True)``. To search over ``rbm__learning_rate`` and the like, give a
+        template: None has no parameters to set.
     pretraining : {"doubled"} or None, default="doubled"
         ``"doubled"`` trains one RBM on top of the other, with input or output
         doubled to stand in for the neighbour that is missing; None begins joint
@@ -112,7 +113,9 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         Coefficient of the penalty ``weight_decay / 2 * |W|²`` in joint training.
     centering : bool, default=True
         Follow the centred gradient (Montavon & Müller 2012), which makes joint
-        training work without pre-training, too.
+        training work without pre-training, too. After doubled pre-training of a large
+        machine, long joint training may let go of its upper layer if centred;
+        benchmarks of MNIST turn it off there.
     sparsity_target : float or None, default=None
         Mean activity that hidden units are drawn to; None for none.
     sparsity_cost : float, default=0.1
@@ -315,6 +318,7 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         require_unset(params, ["hidden_layer_sizes"], "from_parameters")
         estimator = cls(tuple(machine.sizes[1:]), **params)
         estimator._validate_params()
+        estimator._settings()
         _layer_numbers(estimator.layer, machine.n_layers)
         machine = replace(machine, visible=estimator._visible(machine.sizes))
         rng = make_generator(estimator.random_state)
@@ -410,6 +414,10 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
 
     def _prepare(self, X, sample_weight, resume):
         """Validated rows and their weights; new layers unless training resumes."""
+        with all_or_nothing(self):
+            return self._rows_and_layers(X, sample_weight, resume)
+
+    def _rows_and_layers(self, X, sample_weight, resume):
         X = self._validate_rows(X, reset=not resume)
         weights = validate_weights(sample_weight, X)
         dtype = self.weights_[0].dtype if resume else row_dtype(X)
@@ -432,15 +440,17 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         rng = make_generator(self.random_state)
         seed = int(rng.integers(2**31))
         sample = rows.take(np.arange(min(SKETCH_ROWS, len(rows))))
+        share = 0.5 if self.pretraining is None else self.prior_share
         layers = []
         for i, template in enumerate(self._templates(len(sizes))):
             rbm = training.initial_rbm(
                 statistics, sizes[i], units, rng, template.weight_scale
             )
-            layers.append(dbm.doubled(rbm, i, len(sizes), self.prior_share))
+            layers.append(dbm.doubled(rbm, i, len(sizes), share))
             sample = layers[-1].hidden_mean(sample)
             statistics, units = Rows(sample, rows.dtype).statistics(), Bernoulli()
-        vars(self).update(
+        self._show(
+            dbm.compose(layers, share),
             data_mean_=rows.statistics().mean,
             n_iter_=0,
             training_state_={
@@ -451,7 +461,6 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
             },
             chains_=[np.empty((0, n), rows.dtype) for n in (rows.n_columns, *sizes)],
         )
-        self._show(dbm.compose(layers, self.prior_share))
 
     def _templates(self, n_layers):
         return templates_of(self.rbm, RBMTransformer(**TEMPLATE), n_layers)
@@ -490,7 +499,7 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
             self._publish_layer(i, state)
 
         publish(state)
-        settings = template._settings(state.rbm, state.offsets.visible)
+        settings = template._settings(state.rbm, state.offsets.visible, len(rows))
         n_epochs = max(0, template.n_iter - state.epoch)
         steps = training.epochs(state, rows, settings)
         return f"layer {i + 1}", steps, n_epochs, publish, rows
@@ -539,14 +548,14 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
             statistics, blank.n_hidden, blank.visible, rng, template.weight_scale
         )
         rbm = dbm.doubled(rbm, i, len(self.weights_), self.prior_share)
-        settings = template._settings(rbm, statistics.mean)
-        return training.start(rbm, statistics.mean, settings, rng)
+        sampler = template._sampler(rbm, statistics.mean)
+        return training.start(rbm, statistics.mean, sampler, rng)
 
     def _resumed_layer(self, i, saved, template, rng):
         """The saved state; new chains where the template asks for other ones."""
         parameters, mean = saved["parameters"].copy(), saved["visible_offset"]
         rbm = training.on_vector(parameters, self._blank_layer(i))
-        sampler = template._settings(rbm, mean).sampler
+        sampler = template._sampler(rbm, mean)
         seed = self.training_state_["seed"]
         chains = sampler.init(rbm, base_rate(rbm, mean), np.random.default_rng(seed))
         if np.shape(chains) == np.shape(saved["chains"]):
@@ -572,16 +581,16 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
             "chains": None if chains is None else chains.copy(),
             "n_iter": state.epoch,
         }
-        layers = [*self.training_state_["layers"][:i], saved]
-        self.training_state_ = {
-            **self.training_state_,
-            "layers": layers,
-            "generator": state.rng.bit_generator.state,
-        }
-        n_begun, n_layers = len(layers), len(self.weights_)
-        rbms = [self._layer_machine(k) for k in range(n_begun)]
-        rbms += [self._blank_layer(k) for k in range(n_begun, n_layers)]
-        self._show(dbm.compose(rbms, self.prior_share))
+        rbms = [self._layer_machine(k) for k in range(i)] + [state.rbm]
+        rbms += [self._blank_layer(k) for k in range(i + 1, len(self.weights_))]
+        self._show(
+            dbm.compose(rbms, self.prior_share),
+            training_state_={
+                **self.training_state_,
+                "layers": [*self.training_state_["layers"][:i], saved],
+                "generator": state.rng.bit_generator.state,
+            },
+        )
 
     def _joint_stage(self, X, weights):
         """Name, epochs, their number, `publish` and rows of joint training."""
@@ -630,7 +639,8 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
 
     def _publish(self, state):
         """Show a copy of the state of joint training as fitted attributes."""
-        vars(self).update(
+        self._show(
+            state.dbm,
             chains_=[rows.copy() for rows in state.chains],
             data_mean_=state.offsets[0].copy(),
             n_iter_=state.epoch,
@@ -642,13 +652,15 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
                 "offsets": [offset.copy() for offset in state.offsets[1:]],
             },
         )
-        self._show(state.dbm)
 
-    def _show(self, machine):
-        """Copies of the parameters of ``machine`` as fitted attributes."""
+    def _show(self, machine, **attributes):
+        """``attributes`` and copies of the parameters of ``machine``, all at once."""
         vars(self).pop("log_partition_", None)
-        self.weights_ = [np.array(weights) for weights in machine.weights]
-        self.intercepts_ = [np.array(bias) for bias in machine.biases]
+        vars(self).update(
+            weights_=[np.array(weights) for weights in machine.weights],
+            intercepts_=[np.array(bias) for bias in machine.biases],
+            **attributes,
+        )
 
     def _report(self, rows, name):
         v = rows.take(np.arange(min(PREVIEW_ROWS, len(rows))))
@@ -853,7 +865,8 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         return lambda part: [rows[part] for rows in state]
 
     def _fingerprint(self):
-        return fingerprint([*self.weights_, *self.intercepts_, self.data_mean_])
+        arrays = [*self.weights_, *self.intercepts_, self.data_mean_]
+        return fingerprint(arrays, self._machine().visible)
 
     def lower_bound(self, X):
         """Variational lower bound on ``log p(v)`` of each row, in nats.
@@ -862,7 +875,8 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         `n_mean_field_steps` sweeps (Salakhutdinov & Hinton 2009, equation 7); exact
         for one hidden layer. log Z is that of `log_partition`: exact where half of
         the layers have at most 20 binary units, else estimated once, its uncertainty
-        in `log_partition_`.
+        in `log_partition_`; that takes some seconds, on a large machine a minute. Only
+        where Bernoulli columns are 0 or 1 is it a bound on a log-likelihood.
 
         Parameters
         ----------

@@ -9,16 +9,21 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from sklearn_dbn._base import make_generator
+from sklearn_dbn._base import all_or_nothing, make_generator
 from sklearn_dbn._dbn_base import PREVIEW_ROWS, DeepBeliefNetwork
 from sklearn_dbn._parameters import (
+    about_template,
     checked_layers,
     distinct_classes,
     hidden_sizes,
+    make_units,
+    pairs_of,
     require_count,
     require_unset,
+    validate_templates,
 )
 from sklearn_dbn._perceptron import started_classifier, started_regressor
+from sklearn_dbn._rbm import RBMTransformer
 from sklearn_dbn.boltzmann import dbn
 from sklearn_dbn.boltzmann.discriminative import Discriminative, Sum
 
@@ -252,12 +257,14 @@ default="up-down"
         Raises
         ------
         ValueError
-            If the sizes of the layers do not fit each other, a value is not finite, or
-            `classes` are not two or more labels in ascending order.
+            If the sizes of the layers do not fit each other, a value is not finite,
+            `classes` are not two or more labels in ascending order, or the visible
+            columns of `top_rbm` do not end in a softmax block for them.
         NotFittedError
             If `top_rbm` is not fitted.
         TypeError
-            If `hidden_layer_sizes` is given, which follows from the weights.
+            If `top_rbm` is no RBMTransformer, or `hidden_layer_sizes` is given, which
+            follows from the weights.
         """
         given, classes = np.asarray(classes), distinct_classes(classes)
         if not np.array_equal(given, classes):
@@ -266,6 +273,8 @@ default="up-down"
                 f"found {given.tolist()}."
             )
         require_unset(params, ["hidden_layer_sizes"], "from_parameters")
+        if not isinstance(top_rbm, RBMTransformer):
+            raise TypeError(f"top_rbm must be an RBMTransformer; found {top_rbm!r}.")
         check_is_fitted(top_rbm)
         dtype = top_rbm.components_.dtype
         weights, intercepts = checked_layers(weights, intercepts, dtype)
@@ -275,9 +284,21 @@ default="up-down"
                 f"top_rbm must have {widths[-1]} + {len(classes)} visible columns (the "
                 f"penultimate layer and the classes); found {top_rbm.n_features_in_}."
             )
+        *_, labels = pairs_of(top_rbm.visible, top_rbm.n_features_in_)
+        if labels != ("softmax", len(classes)):
+            raise ValueError(
+                "The visible columns of top_rbm must end in its labels, ('softmax', "
+                f"{len(classes)}); found visible={top_rbm.visible!r}."
+            )
         n_top = len(top_rbm.intercept_hidden_)
         self = cls((*widths[1:], n_top), **params)
         self._validate_params()
+        self._schedules()
+        self._dropout(len(widths))
+        templates = self._templates(len(widths))
+        validate_templates(self.rbm, templates)
+        with about_template(self.rbm):
+            make_units(templates[0].visible, widths[0])
         rng = make_generator(self.random_state)
         vars(self).update(
             classes_=classes,
@@ -321,9 +342,9 @@ default="up-down"
 
     def _dropout(self, n_hidden_layers):
         """The share of units left out of the data and of every hidden layer."""
-        if np.ndim(self.dropout) == 0:
-            return (0.0, *[float(self.dropout)] * n_hidden_layers)
         shares = np.asarray(self.dropout).tolist()
+        if np.ndim(self.dropout) == 0:
+            shares = [0.0, *[shares] * n_hidden_layers]
         in_range = Interval(Real, 0, 1, closed="left").is_satisfied_by
         if len(shares) != n_hidden_layers + 1 or not all(map(in_range, shares)):
             raise ValueError(
@@ -395,6 +416,10 @@ default="up-down"
 
     def _prepare(self, X, y, classes, resume):
         """Validated rows and label numbers; new layers unless training resumes."""
+        with all_or_nothing(self):
+            return self._rows_and_codes(X, y, classes, resume)
+
+    def _rows_and_codes(self, X, y, classes, resume):
         X, y = validate_data(
             self, X, y, accept_sparse="csr", dtype="numeric", reset=not resume
         )
@@ -403,6 +428,7 @@ default="up-down"
         self._dropout(len(hidden_sizes(self.hidden_layer_sizes)))
         if resume:
             self._require_same_sizes()
+            self._follow_templates()
             known = self._same_classes(classes)
         else:
             known = self._new_classes(y, classes)
@@ -837,14 +863,17 @@ class DBNTransformer(DeepBeliefNetwork):
         return self
 
     def _prepare(self, X, resume):
-        X = self._validate_rows(X, reset=not resume)
-        self._schedules()
-        if resume:
-            self._require_same_sizes()
-        else:
-            self._begin(X, 0)
-            self._sketch(X, None)
-        self._warn_of_range(X)
+        """Validated rows; new layers unless training resumes."""
+        with all_or_nothing(self):
+            X = self._validate_rows(X, reset=not resume)
+            self._schedules()
+            if resume:
+                self._require_same_sizes()
+                self._follow_templates()
+            else:
+                self._begin(X, 0)
+                self._sketch(X, None)
+            self._warn_of_range(X)
         return X
 
     def _report(self, rows, codes):

@@ -41,6 +41,8 @@ from sklearn_dbn.boltzmann.updown import UpDown
 # layer not trained to the end, make what the network imagines unlike the data.
 FIRST, BETWEEN, TOP = (100, 0.3, 3.0), (30, 0.1, 1.0), (30, 0.2, 1.0)
 PREVIEW_ROWS = 100
+# Parameters of a layer that its template does not set.
+OF_THE_LAYER = ("n_components", "visible", "random_state")
 SKETCH_ROWS = 1000
 
 
@@ -104,6 +106,20 @@ class DeepBeliefNetwork(BoltzmannEstimator):
             return _default_templates(n_layers)
         return templates_of(self.rbm, None, n_layers)
 
+    def _follow_templates(self):
+        """Layers that go on do so as the templates now say."""
+        if not self.rbms_:
+            return
+        templates, layers = self._templates(len(self.rbms_)), []
+        validate_templates(self.rbm, templates)
+        for rbm, template in zip(self.rbms_, templates, strict=True):
+            own = {name: getattr(rbm, name) for name in OF_THE_LAYER}
+            given = clone(template).get_params()
+            layers.append(copy.copy(rbm).set_params(**(given | own)))
+        for rbm in layers[1:]:
+            rbm.set_params(draw_visible=True)
+        vars(self).update(rbms_=layers, top_rbm_=layers[-1])
+
     def _require_same_sizes(self):
         """Raise if hidden_layer_sizes are not those of the fitted network."""
         given, top = self.hidden_layer_sizes, len(self.top_rbm_.intercept_hidden_)
@@ -155,7 +171,7 @@ class DeepBeliefNetwork(BoltzmannEstimator):
 
     def _tune(self, X, y, codes, context):
         """Fine-tune until `n_iter` epochs are done."""
-        rows = self._rows(X)
+        rows = self._rows(X, codes)
         state = self._tuning_state(rows, codes)
         run_epochs(
             self,
@@ -171,15 +187,17 @@ class DeepBeliefNetwork(BoltzmannEstimator):
 
     def _tune_on(self, X, codes):
         """One epoch of fine-tuning, without a context for callbacks."""
-        rows = self._rows(X)
+        rows = self._rows(X, codes)
         state = self._tuning_state(rows, codes)
         steps = tuning.epochs(state, rows, codes, self._settings(state.net))
         self._publish(next_epoch(self, "fine-tuning", steps))
 
-    def _rows(self, X):
+    def _rows(self, X, codes):
         """Rows for batches, in an order of their contents if one batch holds them."""
         rows = Rows(X, self._dtype(X))
-        return rows.as_single_batch() if len(rows) <= self.batch_size else rows
+        if len(rows) <= self.batch_size:
+            return rows.as_single_batch(codes=codes)
+        return rows
 
     def _dtype(self, X):
         fitted = hasattr(self, "top_rbm_")
@@ -192,7 +210,7 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         for i, rbm in enumerate(self.rbms_):
             rows = self._layer_rows(X, codes, i)
             rbm._publish(*_new_state(rbm, rows, self._n_labels_of(i)))
-        self._publish_layers()
+        self._publish_layers(self.rbms_)
 
     def _layer_rows(self, X, codes, i):
         """What layer ``i`` learns from: the means of the layer below, and labels."""
@@ -227,7 +245,7 @@ class DeepBeliefNetwork(BoltzmannEstimator):
             max(0, rbm.n_iter - rbm.n_iter_),
             publish,
             X,
-            lambda: rbm._progress(rows),
+            lambda: self.rbms_[i]._progress(rows),
             y,
         )
 
@@ -248,11 +266,12 @@ class DeepBeliefNetwork(BoltzmannEstimator):
             state, seed = _new_state(rbm, rows, self._n_labels_of(i))
 
         def publish(state):
-            rbm._publish(state, seed)
-            self._publish_layers()
+            trained = copy.copy(rbm)
+            trained._publish(state, seed)
+            self._publish_layers([*self.rbms_[:i], trained, *self.rbms_[i + 1 :]])
 
         publish(state)
-        settings = rbm._settings(state.rbm, rbm.data_mean_)
+        settings = rbm._settings(state.rbm, state.offsets.visible, len(rows))
         return training.epochs(state, rows, settings), publish, rows
 
     def _warn_of_range(self, X):
@@ -260,15 +279,16 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         units = make_units(self._first_visible(), X.shape[1])
         warn_of_range(self, units, Rows(X, row_dtype(X)).statistics())
 
-    def _publish_layers(self):
-        """Show the RBMs, stacked, as fitted attributes."""
-        net = dbn.stack([rbm._machine() for rbm in self.rbms_], self._n_labels)
-        vars(self).update(_attributes(net), top_rbm_=self.rbms_[-1])
+    def _publish_layers(self, rbms):
+        """Show the RBMs, stacked, as fitted attributes, all at once."""
+        net = dbn.stack([rbm._machine() for rbm in rbms], self._n_labels)
+        vars(self).update(_attributes(net), top_rbm_=rbms[-1], rbms_=rbms)
 
     def _publish(self, state):
         """Show a copy of the state of fine-tuning as fitted attributes, all at once."""
         net = state.averaged_net
         top = copy.copy(self.top_rbm_)
+        vars(top).pop("log_partition_", None)
         vars(top).update(
             components_=net.top.weights.T,
             intercept_visible_=net.top.visible_bias,
@@ -503,8 +523,8 @@ def _new_state(rbm, rows, n_labels):
     if n_labels:
         machine.weights[-n_labels:] = 0
         machine.hidden_bias[...] = -np.dot(statistics.mean, machine.weights)
-    settings = rbm._settings(machine, statistics.mean)
-    return training.start(machine, statistics.mean, settings, rng), seed
+    sampler = rbm._sampler(machine, statistics.mean)
+    return training.start(machine, statistics.mean, sampler, rng), seed
 
 
 def _labels_of_chains(labels, n_chains):

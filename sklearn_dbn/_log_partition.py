@@ -106,9 +106,9 @@ def base_rate(machine, data_mean):
     return machine.visible.field_of_mean(data_mean).astype(data_mean.dtype)
 
 
-def fingerprint(arrays):
-    """A number that changes when one of the arrays does."""
-    code = 0
+def fingerprint(arrays, units):
+    """A number that changes when one of the arrays or the visible units do."""
+    code = zlib.crc32(repr(units).encode())
     for array in arrays:
         code = zlib.crc32(np.ascontiguousarray(array), code)
     return code
@@ -151,7 +151,8 @@ class LogPartitionMixin:
             Inverse temperatures from 0 to 1. ``"auto"`` begins with 1,000 and adds
             to them until the standard error is at most `tol`, up to 16,000, or as
             many as take some ten seconds where the machine is large (2e11 weights
-            times runs times temperatures).
+            times runs times temperatures); with some hundred units 16,000 take up to
+            a minute.
         tol : float, default=0.1
             Standard error asked for, in nats.
         return_std : bool, default=False

@@ -8,11 +8,9 @@ from sklearn.utils import check_array
 from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import _check_sample_weight
 
-from sklearn_dbn._base import BoltzmannEstimator
+from sklearn_dbn._base import RANGE_SLACK, BoltzmannEstimator
 from sklearn_dbn.boltzmann.units import Bernoulli, Gaussian, Joint, Softmax
 
-# How far rounding may take a mean of ones above one.
-MEAN_SLACK = 1e-6
 FAMILIES = {"bernoulli": Bernoulli(), "gaussian": Gaussian(), "softmax": Softmax()}
 
 
@@ -56,17 +54,15 @@ def schedule(name, value, interval):
     ``interval`` is the scikit-learn interval that a single number must lie in.
     """
     number = int if interval.type is Integral else float
-    if np.ndim(value) == 0:
-        return number(value)
     values = np.asarray(value)
-    entries = values.tolist()
-    good = values.ndim == 1 and entries and all(map(interval.is_satisfied_by, entries))
-    if not good:
+    entries = np.atleast_1d(values).tolist() if values.ndim <= 1 else []
+    if not entries or not all(map(interval.is_satisfied_by, entries)):
         raise ValueError(
-            f"{name} as a sequence must be one-dimensional and hold at least one "
-            f"number, each {interval}; found {value!r}."
+            f"{name} must be a number or a one-dimensional sequence of at least one, "
+            f"each {interval}; found {value!r}."
         )
-    return [number(entry) for entry in entries]
+    numbers = [number(entry) for entry in entries]
+    return numbers if values.ndim else numbers[0]
 
 
 def distinct_classes(classes):
@@ -183,7 +179,7 @@ def validate_templates(rbm, templates):
     for i, template in enumerate(templates):
         with about_template(rbm, i):
             template._validate_params()
-            template._schedules()
+            template._schedules(n_rows=1)
 
 
 def require_same_sizes(given, sizes, fitted, kind):
@@ -217,7 +213,7 @@ def require_possible_mean(units, mean):
     """Raise if ``data_mean`` is not a mean that the visible units can have."""
     for family, columns in units.blocks(len(mean)):
         furthest = max(mean[columns].tolist(), key=lambda value: abs(value - 0.5))
-        is_possible = -MEAN_SLACK <= furthest <= 1 + MEAN_SLACK
+        is_possible = -RANGE_SLACK <= furthest <= 1 + RANGE_SLACK
         if not isinstance(family, Gaussian) and not is_possible:
             raise ValueError(
                 "data_mean must lie in [0, 1] for Bernoulli and softmax units; found "

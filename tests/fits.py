@@ -18,6 +18,9 @@ BAD_SCHEDULES = [
     ("learning_rate", ["fast"]),
     ("learning_rate", [[0.1]]),
     ("momentum", [0.5, 1.0]),
+    ("learning_rate", np.array(-1.0)),
+    ("momentum", np.array(1.0)),
+    ("n_gibbs_steps", np.array(1.5)),
     ("n_gibbs_steps", [0]),
     ("n_gibbs_steps", [1.5]),
 ]

@@ -1358,9 +1358,15 @@ def test_every_setting_changes_the_result(change):
 
 def test_prior_share_changes_pre_training_of_several_layers_only():
     X = binary_rows()
-    for sizes, changes in ((SIZES[2], True), (SIZES[1], False)):
+    deep, flat = SIZES[2], SIZES[1]
+    for sizes, pretraining, changes in (
+        (deep, "doubled", True),
+        (deep, None, False),
+        (flat, "doubled", False),
+    ):
+        settings = {"hidden_layer_sizes": sizes, "pretraining": pretraining}
         one, other = (
-            small(hidden_layer_sizes=sizes, prior_share=share, n_iter=0).fit(X)
+            small(**settings, prior_share=share, n_iter=0).fit(X)
             for share in (1 / 2, 1 / 3)
         )
         assert same_fit(one, other) != changes
@@ -1409,7 +1415,7 @@ def test_a_bad_schedule_is_an_error_before_anything_is_trained(name, schedule, w
     else:
         dbm = small(rbm=[template(), template(**{name: schedule})])
     where = "" if whose == "machine" else r"rbm\[1\]: "
-    with pytest.raises(ValueError, match=f"^{where}{name} as a sequence must be"):
+    with pytest.raises(ValueError, match=f"^{where}{name} must be a number or"):
         dbm.fit(binary_rows())
     assert not fitted(dbm).keys() & {"DBMTransformer.weights_.0"}
 

@@ -14,6 +14,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV
 
 from sklearn_dbn import DBNClassifier, DBNTransformer, RBMTransformer
+from sklearn_dbn.boltzmann import training
 
 N_EPOCHS = 3
 TEMPLATE = RBMTransformer(algorithm="pcd", batch_size=40, momentum=0.5, n_iter=N_EPOCHS)
@@ -104,6 +105,64 @@ def interrupted(estimator, place, digits):
 
 
 # --- interruptions ------------------------------------------------------------
+
+
+@every_estimator
+def test_what_interrupts_the_start_of_another_fit_leaves_the_network(
+    estimator, digits, monkeypatch
+):
+    fitted = clone(estimator).fit(*digits)
+    before = fitted.transform(digits[0])
+
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "initial_rbm", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        fitted.fit(digits[0][:, :30], digits[1])
+    np.testing.assert_array_equal(fitted.transform(digits[0]), before)
+
+
+class Keeper:
+    """Keeps what every epoch shows, and what it transforms rows to."""
+
+    def __init__(self, X):
+        self.X, self.kept = X, []
+
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context):
+        pass
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+        if context.task_name == "epoch":
+            self.kept.append((fitted_estimator, fitted_estimator.transform(self.X)))
+
+
+@every_estimator
+def test_what_callbacks_are_shown_stays_as_it_was(estimator, digits):
+    keeper = Keeper(digits[0])
+    clone(estimator).set_callbacks(keeper).fit(*digits)
+    assert len(keeper.kept) == len(TASKS) * N_EPOCHS
+    for shown, features in keeper.kept:
+        np.testing.assert_array_equal(shown.transform(digits[0]), features)
+
+
+@every_estimator
+def test_layers_that_go_on_follow_the_templates(estimator, digits):
+    params = {"fine_tuning": None, "warm_start": True}
+    fitted = clone(estimator).set_params(**params).fit(*digits)
+    fitted.set_params(rbm__n_iter=N_EPOCHS + 2, rbm__learning_rate=0.01).fit(*digits)
+    templates = [clone(TEMPLATE), clone(TEMPLATE), clone(TEMPLATE)]
+    rates = [0.1] * N_EPOCHS + [0.01]
+    templates[2].set_params(n_iter=N_EPOCHS + 2, learning_rate=rates)
+    assert_same(
+        fitted, clone(estimator).set_params(**params, rbm=templates).fit(*digits)
+    )
 
 
 @every_estimator

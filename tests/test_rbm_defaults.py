@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sklearn_dbn import RBMTransformer
+from sklearn_dbn import DBMTransformer, DBNClassifier, DBNTransformer, RBMTransformer
 
 
 def rows(n_rows, n_columns=3):
@@ -46,6 +46,51 @@ def test_training_under_automatic_momentum_resumes():
         by_epochs.partial_fit(X)
     assert_same(resumed, whole)
     assert_same(by_epochs, whole)
+
+
+@pytest.mark.parametrize("make", [DBNClassifier, DBNTransformer, DBMTransformer])
+def test_automatic_momentum_of_a_template_counts_the_rows_of_the_network(make):
+    X, schedule = rows(1200), [0.5] * 5 + [0.3] * 3 + [0.0]
+    automatic, given, none = (
+        make(
+            (3, 2),
+            rbm=RBMTransformer(n_iter=9, batch_size=40, momentum=momentum),
+            n_iter=0,
+            random_state=0,
+        )
+        .fit(X, X[:, 0])
+        .transform(X)
+        for momentum in ("auto", schedule, 0.0)
+    )
+    np.testing.assert_array_equal(automatic, given)
+    assert np.abs(automatic - none).max() > 1e-3
+
+
+def test_rounding_of_min_max_scaling_is_no_warning():
+    X = rows(20)
+    X[0] += 2e-16
+    X[1] -= 2e-16
+    assert np.isfinite(small().fit(X).transform(X)).all()
+
+
+def test_log_partition_is_that_of_the_visible_units_as_they_are():
+    rbm = RBMTransformer(40, visible="bernoulli", random_state=0).fit(rows(60, 30))
+    params = {"method": "ais", "n_temperatures": 50, "tol": 10}
+    binary = rbm.log_partition(**params)
+    gaussian = rbm.set_params(visible="gaussian").log_partition(**params)
+    assert abs(gaussian - binary) > 1
+
+
+@pytest.mark.parametrize(
+    ("make", "args"),
+    [
+        (RBMTransformer, ([[0.0]], [0.0], [0.0])),
+        (DBMTransformer, ([[[0.0]]], [[0.0], [0.0]])),
+    ],
+)
+def test_machines_from_elsewhere_have_their_schedules_checked(make, args):
+    with pytest.raises(ValueError, match=r"learning_rate.*found \[-1\]"):
+        make.from_parameters(*args, learning_rate=[-1])
 
 
 def test_another_word_for_momentum_is_an_error():

@@ -53,10 +53,14 @@ class Rows:
         self.dtype = np.dtype(dtype)
         self.index = None
         self.weights = None
-        self._plain = not sparse.issparse(X) and X.dtype == self.dtype
+        # `take` would copy all of an array in any other order.
+        self._plain = (
+            not sparse.issparse(X) and X.dtype == self.dtype and X.flags.c_contiguous
+        )
         if weights is not None:
             self.index = np.flatnonzero(weights)
             kept = np.asarray(weights, np.float64)[self.index]
+            kept /= kept.max(initial=0)
             self.weights = (kept / kept.mean()).astype(self.dtype)
 
     def __len__(self):
@@ -98,13 +102,13 @@ class Rows:
         spread = max(0.0, power / len(self) - np.dot(mean, mean))
         return Statistics(mean.astype(self.dtype), low, high, float(spread))
 
-    def as_single_batch(self, counts=None):
+    def as_single_batch(self, counts=None, codes=None):
         """Repeat row ``i`` ``counts[i]`` times, sort, and forget the weights.
 
         The order depends on the contents of the rows alone (their projections
-        on a fixed random direction), so that a batch that holds all the data
-        learns the same from any order, and from repeated rows the same as from
-        integer weights.
+        on a fixed random direction, then the number of their label in ``codes``,
+        if any), so that a batch that holds all the data learns the same from any
+        order, and from repeated rows the same as from integer weights.
         """
         if counts is not None:
             self.index = np.repeat(np.arange(self.X.shape[0]), counts)
@@ -112,7 +116,7 @@ class Rows:
         rows = self.take(np.arange(len(self)))
         direction = np.random.default_rng(0).standard_normal(self.n_columns)
         keys = np.dot(rows.astype(np.float64), direction)
-        order = np.argsort(keys, kind="stable")
+        order = np.lexsort([keys] if codes is None else [codes, keys])
         self.index = order if self.index is None else self.index[order]
         if self.weights is not None:
             self.weights = self.weights[order]

@@ -23,7 +23,6 @@ from sklearn_dbn.boltzmann.data import Rows, block_size, slices
 from sklearn_dbn.boltzmann.rbm import RBM
 from sklearn_dbn.boltzmann.units import (
     Bernoulli,
-    Joint,
     Softmax,
     softplus,
 )
@@ -141,15 +140,6 @@ def views(vector, net):
     return net.rebuilt(
         x.reshape(a.shape) for x, a in zip(pieces, net.arrays, strict=True)
     )
-
-
-def joint_units(units, n_units, n_labels):
-    """The visible family of a top RBM: ``units``, and a softmax block of labels."""
-    parts = tuple(
-        (family, columns.stop - columns.start)
-        for family, columns in units.blocks(n_units)
-    )
-    return Joint((*parts, (Softmax(), n_labels)))
 
 
 class LabelledRows(Rows):

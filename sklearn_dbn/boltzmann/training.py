@@ -77,13 +77,13 @@ def initial_rbm(statistics, n_hidden, visible, rng, scale):
     return RBM(weights, bias, -np.dot(mean, weights), visible, Bernoulli())
 
 
-def start(rbm, data_mean, settings, rng):
+def start(rbm, data_mean, sampler, rng):
     """The state before the first epoch."""
     parameters, rbm = on_one_vector(rbm)
     hidden = rbm.hidden_mean(data_mean)
     offsets = updates.Offsets(data_mean.copy(), hidden)
     base = rbm.visible.field_of_mean(data_mean).astype(data_mean.dtype)
-    chains = settings.sampler.init(rbm, base, rng)
+    chains = sampler.init(rbm, base, rng)
     return State(parameters, rbm, np.zeros_like(parameters), offsets, chains, rng)
 
 

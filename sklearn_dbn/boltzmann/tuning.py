@@ -58,6 +58,11 @@ class State:
     n_averaged: int = 0
     chains: np.ndarray | None = None
 
+    def __setstate__(self, attributes):
+        """Unpickled arrays are apart; make those of ``net`` views again."""
+        self.__dict__.update(attributes)
+        self.net = views(self.parameters, self.net)
+
     @property
     def averaged_net(self):
         """The network of averaged parameters, its arrays copies."""

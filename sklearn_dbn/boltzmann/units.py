@@ -63,9 +63,10 @@ def log_product(ratio, n_factors):
     count = 1
     while 2 * count <= n_factors and ratio.shape[1] > 1:
         half = ratio.shape[1] // 2
-        product = ratio[:, :half] * ratio[:, half : 2 * half]
+        product = np.empty((len(ratio), ratio.shape[1] - half), ratio.dtype)
+        np.multiply(ratio[:, :half], ratio[:, -half:], out=product[:, :half])
         if ratio.shape[1] % 2:
-            product[:, 0] *= ratio[:, -1]
+            product[:, half] = ratio[:, half]
         ratio, count = product, 2 * count
     return np.log(ratio).sum(axis=1)
 

@@ -1,5 +1,7 @@
 """Rows of training data: every container gives up the same rows."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -198,6 +200,25 @@ def test_integer_weights_beyond_one_batch_stay_weights():
     rows = rows_for_batches(X, float, counts, 2 * N_ROWS - 1)
     assert len(rows) == N_ROWS
     np.testing.assert_array_equal(rows.weights, np.ones(N_ROWS))
+
+
+def test_rows_of_any_order_in_memory_are_taken_without_a_copy_of_all():
+    X = np.asfortranarray(np.random.default_rng(0).random((10_000, 20)))
+    rows, which = Rows(X, X.dtype), np.arange(0, 10_000, 200)
+    tracemalloc.start()
+    taken = rows.take(which)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    np.testing.assert_array_equal(taken, X[which])
+    assert peak < X.nbytes / 20
+
+
+def test_huge_weights_are_weights():
+    X = np.random.default_rng(0).random((6, 3))
+    weights = np.array([2.0, 1, 1, 1, 1, 3])
+    np.testing.assert_array_equal(
+        Rows(X, X.dtype, 5e307 * weights).weights, Rows(X, X.dtype, weights).weights
+    )
 
 
 def test_the_data_are_only_read():

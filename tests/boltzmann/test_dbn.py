@@ -1,6 +1,7 @@
 """Deep belief networks against enumeration and finite differences."""
 
 import itertools
+import pickle
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from sklearn_dbn.boltzmann.discriminative import (
 from sklearn_dbn.boltzmann.likelihood import exact_log_partition
 from sklearn_dbn.boltzmann.rbm import RBM
 from sklearn_dbn.boltzmann.samplers import Persistent
-from sklearn_dbn.boltzmann.units import Bernoulli
+from sklearn_dbn.boltzmann.units import Bernoulli, Joint, Softmax
 from sklearn_dbn.boltzmann.updates import Diverged, Offsets
 from sklearn_dbn.boltzmann.updown import UpDown, delta, sleep, with_expected_labels
 from tests.boltzmann import assert_rounding, every_dtype
@@ -44,9 +45,9 @@ def some_net(sizes=(4, 3, 2, 3), n_labels=N_LABELS, scale=0.8, seed=0):
     up = tuple(dbn.Directed(normal(low, high), normal(high)) for low, high in pairs)
     down = tuple(dbn.Directed(normal(high, low), normal(low)) for low, high in pairs)
     n_visible = sizes[-2] + n_labels
-    family = (
-        dbn.joint_units(Bernoulli(), sizes[-2], n_labels) if n_labels else Bernoulli()
-    )
+    family = Bernoulli()
+    if n_labels:
+        family = Joint(((family, sizes[-2]), (Softmax(), n_labels)))
     parameters = normal(n_visible, sizes[-1]), normal(n_visible), normal(sizes[-1])
     return dbn.Net(up, down, RBM(*parameters, family), n_labels)
 
@@ -565,14 +566,27 @@ def test_another_number_of_chains_begins_anew():
 
 
 def run(n_epochs, averaging=2.0, batch_size=4):
-    net = some_net((4, 3, 2))
-    state = state_of(net)
+    return go_on(state_of(some_net((4, 3, 2))), n_epochs, averaging, batch_size)
+
+
+def go_on(state, n_epochs, averaging=2.0, batch_size=4):
     rows = Rows(binary_rows(4, 30), np.float64)
-    settings = tuning.Settings(UpDown(), batch_size=batch_size, averaging=averaging)
+    settings = tuning.Settings(
+        UpDown(), momentum=0.5, batch_size=batch_size, averaging=averaging
+    )
     steps = tuning.epochs(state, rows, np.arange(30) % N_LABELS, settings)
     for _ in range(n_epochs):
         state = next(steps)
     return state
+
+
+def test_a_pickled_state_goes_on_as_if_nothing_had_happened():
+    resumed = pickle.loads(pickle.dumps(run(2)))
+    for array in resumed.net.arrays:
+        assert np.shares_memory(array, resumed.parameters)
+    whole, resumed = run(5), go_on(resumed, 3)
+    np.testing.assert_array_equal(resumed.parameters, whole.parameters)
+    np.testing.assert_array_equal(resumed.average, whole.average)
 
 
 def test_epochs_are_counted_and_repeatable():

@@ -424,7 +424,9 @@ def check_one_layer(
         **others,
     }
     one = training.Settings(Persistent(n_chains), **common)
-    expected = training.start(rbm, statistics.mean, one, np.random.default_rng(1))
+    expected = training.start(
+        rbm, statistics.mean, one.sampler, np.random.default_rng(1)
+    )
     dbm = DBM((rbm.weights,), (rbm.visible_bias, rbm.hidden_bias), rbm.visible)
     state = start(dbm, statistics.mean, n_chains, np.random.default_rng(1))
     pairs = zip(
@@ -596,7 +598,7 @@ def test_doubled_machines_stay_doubled_in_training_and_pickles():
 
     def pretrained(machine, stops):
         rng = np.random.default_rng(1)
-        state = training.start(machine, statistics.mean, settings, rng)
+        state = training.start(machine, statistics.mean, settings.sampler, rng)
         for _ in range(stops):
             state = pickle.loads(pickle.dumps(state))
             for _ in islice(training.epochs(state, rows, settings), 4 // stops):

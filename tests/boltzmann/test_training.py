@@ -81,7 +81,7 @@ def training_run(blocks, make, seed=0, dtype=np.float64, n_rows=23, **settings):
     rows, settings = rows_and_settings(blocks, make, dtype, n_rows, **settings)
     rng, statistics = np.random.default_rng(seed), rows.statistics()
     rbm = initial_rbm(statistics, 2, units_of(blocks), rng, 1.0)
-    state = start(rbm, statistics.mean, settings, rng)
+    state = start(rbm, statistics.mean, settings.sampler, rng)
     return state, epochs(state, rows, settings)
 
 
@@ -148,7 +148,7 @@ def check_epoch(blocks, dtype, centering, weights=None, paired=False, batch_size
     )
     rows, mean = Rows(X.astype(dtype), dtype, weights), X.mean(axis=0).astype(dtype)
     rbm = engine_rbm(machine, dtype)
-    state = start(rbm, mean, settings, np.random.default_rng(0))
+    state = start(rbm, mean, settings.sampler, np.random.default_rng(0))
     next(epochs(state, rows, settings))
 
     weights = np.ones(len(X)) if weights is None else weights / weights.mean()
@@ -210,7 +210,7 @@ def test_offsets_of_centring_follow_the_hidden_means_slowly():
     settings = Settings(FixedSampler(X[:2]), batch_size=6)
     rows = Rows(X, np.float64)
     state = start(
-        engine_rbm(machine), X.mean(axis=0), settings, np.random.default_rng(0)
+        engine_rbm(machine), X.mean(axis=0), settings.sampler, np.random.default_rng(0)
     )
     assert_rounding(state.offsets.hidden, state.rbm.hidden_mean(X.mean(axis=0)))
     expected = slid_offset(machine, X, state.offsets.hidden)
@@ -373,7 +373,7 @@ def test_training_raises_the_exact_likelihood(make, centering):
     rows, rng = Rows(X, np.float64), np.random.default_rng(0)
     statistics = rows.statistics()
     rbm = initial_rbm(statistics, 2, units_of(LAYERS["bernoulli"]), rng, 0.1)
-    state = start(rbm, statistics.mean, settings, rng)
+    state = start(rbm, statistics.mean, settings.sampler, rng)
     before = exact_log_likelihood(state, X)
     for _ in islice(epochs(state, rows, settings), 100):
         pass
@@ -420,7 +420,7 @@ def test_grey_levels_are_drawn_only_on_request(draw_visible):
     sampler = RecordingSampler(np.zeros((3, 4)))
     settings = Settings(sampler, batch_size=6, draw_visible=draw_visible)
     rbm, rng = engine_rbm(random_machine(blocks)), np.random.default_rng(0)
-    state = start(rbm, np.full(4, 0.5), settings, rng)
+    state = start(rbm, np.full(4, 0.5), settings.sampler, rng)
     next(epochs(state, Rows(X, np.float64), settings))
     assert np.isin(sampler.data, [0, 1]).all() == draw_visible
     np.testing.assert_array_equal(X, 0.5)

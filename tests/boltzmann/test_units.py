@@ -477,6 +477,11 @@ def test_log_product_is_a_sum_of_logs(n_units, n_factors):
     assert_rounding(log_product(ratio, n_factors), expected)
 
 
+def test_log_product_stays_in_range_at_odd_widths():
+    ratio = np.full((1, 7), np.exp(79 / 4), np.float32)
+    np.testing.assert_allclose(log_product(ratio, 4), 7 * 79 / 4, rtol=1e-6)
+
+
 def check_gain(units, high, low):
     """Against cumulants in float64, to roundings of the largest cumulant."""
     before = high.copy(), low.copy()
