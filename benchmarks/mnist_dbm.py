@@ -9,9 +9,10 @@ mean field, log Z bracketed by annealed importance sampling from both sides.
 
 Joint training starts from one of three: ``doubled`` pre-training (``--prior-share``
 one half for 2009, one third for 2012), ``none``, random weights and centering, or
-``rbm``, the RBM 784-500 that ``mnist_rbm_likelihood.py`` has trained, which must have
-run before (``--quick`` trains its own for 160 epochs): with no weights above it is a
-DBM already, whose bound is the RBM's likelihood.
+``rbm``, the RBM 784-500 that ``mnist_rbm_likelihood.py --held-out 0`` has trained,
+which must have run before (with ``--validate`` without that option; ``--quick`` trains
+its own for 160 epochs): with no weights above it is a DBM already, whose bound is the
+RBM's likelihood.
 
 A checkpoint is written every few epochs; the same command resumes from it. With
 ``--validate`` the last 10,000 training rows are held out, drawn once and scored on the
@@ -86,7 +87,8 @@ def new_model(X, options):
     if options.quick:
         rbm = untrained_rbm(160, options.seed).set_params(n_iter=160).fit(X)
     else:
-        rbm = joblib.load(OUT / f"mnist_rbm_650_{ROWS_HELD_OUT}_{options.seed}.joblib")
+        n_held_out = ROWS_HELD_OUT if options.validate else 0
+        rbm = joblib.load(OUT / f"mnist_rbm_650_{n_held_out}_{options.seed}.joblib")
     n_first, *others = options.sizes
     if len(rbm.intercept_hidden_) != n_first:
         raise ValueError(f"the RBM has {len(rbm.intercept_hidden_)} hidden units")

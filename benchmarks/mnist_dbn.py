@@ -14,7 +14,8 @@ test rows are not looked at: that is how settings are chosen. Without it, all 60
 rows are learnt and the test rows are scored once, at the end.
 
 A checkpoint is written after every few epochs of fine-tuning and when interrupted, one
-for each stage; the same command resumes from it. ``--quick`` shortens every stage.
+for each stage; the same command resumes from it. ``--quick`` shortens every stage but
+``imagination``.
 """
 
 import argparse
