@@ -24,6 +24,7 @@ from sklearn_dbn._base import (
 )
 from sklearn_dbn._blocks import map_blocks
 from sklearn_dbn._dbn import DBNClassifier
+from sklearn_dbn._imputation import ImputationMixin
 from sklearn_dbn._log_partition import LogPartitionMixin, base_rate, fingerprint
 from sklearn_dbn._parameters import (
     about_template,
@@ -63,7 +64,7 @@ MODEL_MEAN_TEMPERATURES = 500
 MODEL_MEAN_RUNS = 100
 
 
-class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
+class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
     """Deep Boltzmann machine: layers of features that inform each other.
 
     Layers of binary hidden units above the data, each joined to its neighbours by
@@ -135,7 +136,7 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
     warm_start : bool, default=False
         Go on from the fitted state until `n_iter` epochs of joint training are done.
     verbose : int, default=0
-        1 prints a line per epoch.
+        1 prints a line for every epoch of `fit`; `partial_fit` prints nothing.
     random_state : int, RandomState instance or None, default=None
         Seeds the initial weights, the order of rows and all draws of training.
 
@@ -222,6 +223,7 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         "random_state": ["random_state"],
     }
     _engine = deep_likelihood
+    _clamped = dbm.clamped_mean_field, dbm.clamped_gibbs
 
     def __init__(
         self,
@@ -376,8 +378,7 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         context.call_on_fit_task_begin(**shown)
         stages = [partial(self._layer_stage, i) for i in layers]
         for stage in (*stages, self._joint_stage):
-            name, steps, n_epochs, publish, rows = stage(X, weights)
-            report = partial(self._report, rows, name)
+            name, steps, n_epochs, publish, report = stage(X, weights)
             run_epochs(
                 self, context, name, steps, n_epochs, publish, X, report, y, metadata
             )
@@ -402,6 +403,11 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         Returns
         -------
         self : DBMTransformer
+
+        Raises
+        ------
+        ValueError
+            If training leaves the finite numbers, as in `fit`.
         """
         X, weights = self._prepare(X, sample_weight, hasattr(self, "weights_"))
         for i in self._unfinished_layers():
@@ -485,7 +491,7 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         return list(range(max(0, len(saved) - 1), n_layers))
 
     def _layer_stage(self, i, X, weights):
-        """Name, epochs, their number, `publish`, rows of one layer's pre-training."""
+        """Name, epochs, their number, `publish` and report of one layer's stage."""
         template = self._layer_template(i)
         rows = self._layer_rows(i, X, weights, template.batch_size)
         saved = self.training_state_["layers"]
@@ -502,7 +508,8 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         settings = template._settings(state.rbm, state.offsets.visible, len(rows))
         n_epochs = max(0, template.n_iter - state.epoch)
         steps = training.epochs(state, rows, settings)
-        return f"layer {i + 1}", steps, n_epochs, publish, rows
+        report = partial(self._layer_report, rows, i)
+        return f"layer {i + 1}", steps, n_epochs, publish, report
 
     def _layer_template(self, i):
         """The template of layer ``i``, made to fit, its parameters validated."""
@@ -593,13 +600,14 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         )
 
     def _joint_stage(self, X, weights):
-        """Name, epochs, their number, `publish` and rows of joint training."""
+        """Name, epochs, their number, `publish` and report of joint training."""
         rows = rows_for_batches(X, self.weights_[0].dtype, weights, self.batch_size)
         state = self._joint_state()
         self._publish(state)
         steps = joint.epochs(state, rows, self._settings())
         n_epochs = max(0, self.n_iter - state.epoch)
-        return "joint training", steps, n_epochs, self._publish, rows
+        report = partial(self._joint_report, rows)
+        return "joint training", steps, n_epochs, self._publish, report
 
     def _settings(self):
         return joint.Settings(
@@ -662,20 +670,19 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
             **attributes,
         )
 
-    def _report(self, rows, name):
+    def _layer_report(self, rows, i):
         v = rows.take(np.arange(min(PREVIEW_ROWS, len(rows))))
-        if name == "joint training":
-            done, last, machine = self.n_iter_, self.n_iter, self._machine()
-            field = dbm.bottom_up(machine, v)
-            first, *_ = dbm.posterior(machine, field, self._mean_field())
-            guess = machine.visible.mean(machine.field([None, first], 0))
-        else:
-            i = len(self.training_state_["layers"]) - 1
-            done = self.training_state_["layers"][i]["n_iter"]
-            last, rbm = self._layer_template(i).n_iter, self._layer_machine(i)
-            guess = rbm.visible_mean(rbm.hidden_mean(v))
-        error = np.square(v - guess).mean()
-        return f"epoch {done}/{last}, reconstruction error {error:.4f}"
+        rbm = self._layer_machine(i)
+        done = self.training_state_["layers"][i]["n_iter"]
+        error = np.square(v - rbm.visible_mean(rbm.hidden_mean(v))).mean()
+        return _progress(done, self._layer_template(i).n_iter, error)
+
+    def _joint_report(self, rows):
+        v, machine = rows.take(np.arange(min(PREVIEW_ROWS, len(rows)))), self._machine()
+        field = dbm.bottom_up(machine, v)
+        first, *_ = dbm.posterior(machine, field, self._mean_field())
+        error = np.square(v - machine.visible.mean(machine.field([None, first], 0)))
+        return _progress(self.n_iter_, self.n_iter, error.mean())
 
     # --- features -----------------------------------------------------------------
 
@@ -761,6 +768,11 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         Returns
         -------
         V : ndarray of shape (n_samples, n_features)
+
+        Raises
+        ------
+        ValueError
+            If X has not a column for each unit of the hidden rows.
         """
         check_is_fitted(self)
         layers = self._layers(self.layer if layer is None else layer)
@@ -774,51 +786,6 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
             )
         H = H[:, : machine.sizes[layers[0]]]
         return dbm.visible_means(machine, H, layers[0], self.n_mean_field_steps)
-
-    def impute(self, X, *, method="mean-field", n_steps=100, random_state=None):
-        """Fill NaN entries given the observed ones, all layers taking part.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows with NaN where a value is missing; not changed.
-        method : {"mean-field", "gibbs"}, default="mean-field"
-            ``"mean-field"`` iterates the means of all layers with observed columns
-            clamped, deterministic; ``"gibbs"`` averages the visible means over the
-            second half of `n_steps` clamped Gibbs steps.
-        n_steps : int, default=100
-            Iterations.
-        random_state : int, RandomState instance or None, default=None
-            For ``method="gibbs"``; None draws afresh at each call.
-
-        Returns
-        -------
-        X_filled : ndarray of shape (n_samples, n_features)
-            Observed entries as they were; missing ones are means.
-        """
-        check_is_fitted(self)
-        if method not in ("mean-field", "gibbs"):
-            raise ValueError(
-                f"method must be 'mean-field' or 'gibbs'; found {method!r}."
-            )
-        require_count("n_steps", n_steps)
-        X = self._validate_rows(X, reset=False, allow_nan=True)
-        dtype = row_dtype(X)
-        machine, start = self._machine(dtype), np.asarray(self.data_mean_, dtype)
-        if method == "mean-field":
-            fill = partial(
-                dbm.clamped_mean_field, machine, start=start, n_steps=n_steps
-            )
-        else:
-            rng = make_generator(random_state)
-            fill = partial(
-                dbm.clamped_gibbs, machine, start=start, n_steps=n_steps, rng=rng
-            )
-
-        def complete(rows, out):
-            out[...] = fill(rows)
-
-        return map_blocks(complete, X, dtype, self.n_features_in_)
 
     # --- samples and likelihood ---------------------------------------------------
 
@@ -841,6 +808,11 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         -------
         V : ndarray of shape (n_samples, n_features)
             Visible draws.
+
+        Raises
+        ------
+        ValueError
+            If `n_samples` or `n_gibbs_steps` is no integer of at least 1.
         """
         machine = self._machine()
         require_count("n_samples", n_samples)
@@ -1063,6 +1035,10 @@ class DBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         if wide and below:
             weights[0] = np.concatenate([below[0], machine.weights[1].T])
         return weights, machine.biases[1:]
+
+
+def _progress(done, last, error):
+    return f"epoch {done}/{last}, reconstruction error {error:.4f}"
 
 
 def _layer_numbers(layer, n_layers):

@@ -108,7 +108,7 @@ default="up-down"
     warm_start : bool, default=False
         Go on from the fitted state until `n_iter` epochs of fine-tuning are done.
     verbose : int, default=0
-        1 prints a line per epoch.
+        1 prints a line for every epoch of `fit`; `partial_fit` prints nothing.
     random_state : int, RandomState instance or None, default=None
         Seeds the initial weights, the order of rows and all draws of training.
 
@@ -408,6 +408,12 @@ default="up-down"
         Returns
         -------
         self : DBNClassifier
+
+        Raises
+        ------
+        ValueError
+            If training leaves the finite numbers, as in `fit`, or y holds a label that
+            the first call did not name.
         """
         resume = hasattr(self, "top_rbm_")
         X, codes = self._prepare(X, y, classes, resume)
@@ -592,6 +598,13 @@ default="up-down"
             Rows.
         y : ndarray of shape (n_samples,)
             Labels; only if `y` is None.
+
+        Raises
+        ------
+        ValueError
+            If a number is no integer of at least 1, `y` holds a label that the network
+            does not know, or does not repeat after `n_chains` rows: rows that far
+            apart come from one chain and share its class.
         """
         check_is_fitted(self)
         require_count("n_samples", n_samples)
@@ -710,7 +723,7 @@ class DBNTransformer(DeepBeliefNetwork):
     warm_start : bool, default=False
         Go on from the fitted state until `n_iter` epochs of fine-tuning are done.
     verbose : int, default=0
-        1 prints a line per epoch.
+        1 prints a line for every epoch of `fit`; `partial_fit` prints nothing.
     random_state : int, RandomState instance or None, default=None
         Seeds the initial weights, the order of rows and all draws of training.
 
@@ -856,6 +869,11 @@ class DBNTransformer(DeepBeliefNetwork):
         Returns
         -------
         self : DBNTransformer
+
+        Raises
+        ------
+        ValueError
+            If training leaves the finite numbers, as in `fit`.
         """
         resume = hasattr(self, "top_rbm_")
         X = self._prepare(X, resume)
@@ -939,6 +957,11 @@ class DBNTransformer(DeepBeliefNetwork):
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
+
+        Raises
+        ------
+        ValueError
+            If a number is no integer of at least 1.
         """
         V, _ = self._imagine(
             n_samples,

@@ -1,6 +1,5 @@
 """The restricted Boltzmann machine as a scikit-learn transformer."""
 
-from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -20,6 +19,7 @@ from sklearn_dbn._base import (
     warn_of_range,
 )
 from sklearn_dbn._blocks import map_blocks
+from sklearn_dbn._imputation import ImputationMixin
 from sklearn_dbn._log_partition import LogPartitionMixin, base_rate, fingerprint
 from sklearn_dbn._parameters import (
     FAMILIES,
@@ -63,7 +63,7 @@ def _automatic_momentum(n_rows, batch_size):
     return [first] * 5 + [0.6 * first] * 3 + [0.0]
 
 
-class RBMTransformer(LogPartitionMixin, BoltzmannEstimator):
+class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
     """Restricted Boltzmann machine: features, samples and log-likelihoods.
 
     A layer of visible units and a layer of binary hidden units with energy
@@ -126,7 +126,7 @@ class RBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         Go on from the fitted state (parameters, chains, momentum, generator)
         until `n_iter` epochs are done in all.
     verbose : int, default=0
-        1 prints a line per epoch.
+        1 prints a line for every epoch of `fit`; `partial_fit` prints nothing.
     random_state : int, RandomState instance or None, default=None
         Seeds the initial weights, the order of rows and the chains.
 
@@ -395,6 +395,11 @@ class RBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         Returns
         -------
         self : RBMTransformer
+
+        Raises
+        ------
+        ValueError
+            If training leaves the finite numbers, as in `fit`.
         """
         resume = hasattr(self, "components_")
         _, rows, state, seed = self._prepare(X, sample_weight, resume)
@@ -581,6 +586,11 @@ class RBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         Returns
         -------
         V : ndarray of shape (n_samples, n_features)
+
+        Raises
+        ------
+        ValueError
+            If X has not a column for each unit of the hidden rows.
         """
         check_is_fitted(self)
         H = check_array(X, dtype=(np.float64, np.float32))
@@ -636,6 +646,11 @@ class RBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         V : ndarray of shape (n_samples, n_features)
             Visible draws; `transform` then `inverse_transform` gives their
             means, which look smoother.
+
+        Raises
+        ------
+        ValueError
+            If `n_samples` or `n_gibbs_steps` is no integer of at least 1.
         """
         machine = self._machine()
         require_count("n_samples", n_samples)
@@ -650,49 +665,6 @@ class RBMTransformer(LogPartitionMixin, BoltzmannEstimator):
             return draw_base(machine, base, n_chains, rng)
         which = rng.permutation(np.resize(np.arange(len(self.h_samples_)), n_chains))
         return np.asarray(self.h_samples_, machine.weights.dtype)[which]
-
-    def impute(self, X, *, method="mean-field", n_steps=100, random_state=None):
-        """Fill NaN entries given the observed ones.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows with NaN where a value is missing; not changed.
-        method : {"mean-field", "gibbs"}, default="mean-field"
-            ``"mean-field"`` iterates the means of both layers with observed
-            columns clamped, deterministic; ``"gibbs"`` averages the visible
-            means over the second half of `n_steps` clamped Gibbs steps.
-        n_steps : int, default=100
-            Iterations.
-        random_state : int, RandomState instance or None, default=None
-            For ``method="gibbs"``; None draws afresh at each call.
-
-        Returns
-        -------
-        X_filled : ndarray of shape (n_samples, n_features)
-            Observed entries as they were; missing ones are means.
-        """
-        check_is_fitted(self)
-        if method not in ("mean-field", "gibbs"):
-            raise ValueError(
-                f"method must be 'mean-field' or 'gibbs'; found {method!r}."
-            )
-        require_count("n_steps", n_steps)
-        X = self._validate_rows(X, reset=False, allow_nan=True)
-        dtype = row_dtype(X)
-        machine, start = self._machine(dtype), np.asarray(self.data_mean_, dtype)
-        if method == "mean-field":
-            fill = partial(clamped_mean_field, machine, start=start, n_steps=n_steps)
-        else:
-            rng = make_generator(random_state)
-            fill = partial(
-                clamped_gibbs, machine, start=start, n_steps=n_steps, rng=rng
-            )
-
-        def complete(rows, out):
-            out[...] = fill(rows)
-
-        return map_blocks(complete, X, dtype, self.n_features_in_)
 
     # --- likelihood -----------------------------------------------------------------
 
@@ -776,6 +748,7 @@ class RBMTransformer(LogPartitionMixin, BoltzmannEstimator):
         return float(self.score_samples(X).mean(dtype=np.float64))
 
     _engine = likelihood
+    _clamped = clamped_mean_field, clamped_gibbs
 
     def _fingerprint(self):
         arrays = (self.components_.T, self.intercept_visible_, self.intercept_hidden_)
