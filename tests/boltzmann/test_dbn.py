@@ -233,11 +233,12 @@ def test_drawn_bound_agrees_with_the_enumerated_one(monkeypatch):
     v = binary_rows(4)
     exact = dbn.lower_bound(net, v, None)
     monkeypatch.setattr(dbn, "ENUMERABLE_UNITS", 0)
-    monkeypatch.setattr(dbn, "N_DRAWS", 4000)
-    drawn = dbn.lower_bound(net, v, np.random.default_rng(0))
-    assert np.abs(drawn - exact).max() < 0.15
+    monkeypatch.setattr(dbn, "N_DRAWS", 100)
+    drawn = [dbn.lower_bound(net, v, np.random.default_rng(i)) for i in range(40)]
+    standard_error = np.std(drawn, axis=0, ddof=1) / 40**0.5
+    assert (np.abs(np.mean(drawn, axis=0) - exact) < 4 * standard_error).all()
     alone = dbn.lower_bound(net, v[3:4], np.random.default_rng(0))
-    assert_rounding(alone, drawn[3:4])
+    assert_rounding(alone, drawn[0][3:4])
 
 
 def test_rows_for_labels_are_drawn_as_often_as_they_say():
@@ -327,11 +328,12 @@ def test_adversarial_gradient_is_that_of_the_moved_rows():
     net, v = some_net(), binary_rows(4, 7)
     labels = np.eye(N_LABELS)[np.arange(7) % N_LABELS]
     shares = (0, 0.2, 0, 0.5)
-    found = gradient_of(net, Discriminative(shares, 0.3), v, labels)
-    moved = adversaries(net, v, labels, 0.3)
+    found = gradient_of(net, Discriminative(shares, 2.0), v, labels)
+    moved = adversaries(net, v, labels, 2.0)
     expected = gradient_of(net, Discriminative(shares), moved, labels)
     np.testing.assert_array_equal(found, expected)
-    assert np.abs(found - gradient_of(net, Discriminative(shares), v, labels)).max() > 0
+    unmoved = gradient_of(net, Discriminative(shares), v, labels)
+    assert np.abs(found - unmoved).max() > 0.01 * np.abs(unmoved).max()
 
 
 def score_of_thinned(net, v, y, masks, offsets):
