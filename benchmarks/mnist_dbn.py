@@ -63,9 +63,10 @@ def stage_parameters(stage, options):
     if stage in ("greedy", "imagination"):
         return {"fine_tuning": None, "n_iter": 0}
     if stage == "up-down":
-        return up_down(25 if quick else options.up_down_epochs)
+        n_epochs = 25 if quick else options.up_down_epochs
+        return up_down(n_epochs) | {"weight_decay": options.weight_decay}
     if stage == "decay":
-        return up_down(5 if quick else 40, 0.03)
+        return up_down(5 if quick else 40, 0.03) | {"weight_decay": 2e-4}
     if stage == "classification-rbm":
         settings = fine_tuned("hybrid", 10 if quick else 80, 0.2)
         return settings | {"generative_weight": 0.1, "dropout": [0.2, 0.5]}
@@ -98,7 +99,6 @@ def up_down(n_epochs, rate=0.1):
         "n_gibbs_steps": 3,
         "n_chains": 200,
         "recognition_rate": 0.3,
-        "weight_decay": 2e-4,
     }
 
 
@@ -184,6 +184,7 @@ def main():
     parser.add_argument("--validate", action="store_true")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--up-down-epochs", type=int, default=200)
+    parser.add_argument("--weight-decay", type=float, default=0.0, help="of up-down")
     parser.add_argument("--every", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
