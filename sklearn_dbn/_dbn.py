@@ -279,17 +279,7 @@ default="up-down"
         dtype = top_rbm.components_.dtype
         weights, intercepts = checked_layers(weights, intercepts, dtype)
         widths = [len(bias) for bias in intercepts]
-        if top_rbm.n_features_in_ != widths[-1] + len(classes):
-            raise ValueError(
-                f"top_rbm must have {widths[-1]} + {len(classes)} visible columns (the "
-                f"penultimate layer and the classes); found {top_rbm.n_features_in_}."
-            )
-        *_, labels = pairs_of(top_rbm.visible, top_rbm.n_features_in_)
-        if labels != ("softmax", len(classes)):
-            raise ValueError(
-                "The visible columns of top_rbm must end in its labels, ('softmax', "
-                f"{len(classes)}); found visible={top_rbm.visible!r}."
-            )
+        _require_label_block(top_rbm, widths[-1], len(classes))
         n_top = len(top_rbm.intercept_hidden_)
         self = cls((*widths[1:], n_top), **params)
         self._validate_params()
@@ -1043,6 +1033,21 @@ class DBNTransformer(DeepBeliefNetwork):
         check_is_fitted(self)
         names = vars(self).get("feature_names_in_")
         return started_regressor(*self._upward(), mlp_params, names)
+
+
+def _require_label_block(top_rbm, n_penultimate, n_labels):
+    """Raise unless an RBM sees the penultimate units, then a softmax of the labels."""
+    n_columns = top_rbm.n_features_in_
+    if n_columns != n_penultimate + n_labels:
+        raise ValueError(
+            f"top_rbm must have {n_penultimate} + {n_labels} visible columns (the "
+            f"penultimate layer and the classes); found {n_columns}."
+        )
+    if pairs_of(top_rbm.visible, n_columns)[-1] != ("softmax", n_labels):
+        raise ValueError(
+            "The visible columns of top_rbm must end in its labels, ('softmax', "
+            f"{n_labels}); found visible={top_rbm.visible!r}."
+        )
 
 
 def _codes(y, classes):
