@@ -89,8 +89,8 @@ def warn_of_range(estimator, units, statistics):
             warn_user(
                 f"{type(estimator).__name__}: X has values in [{least:.6g}, "
                 f"{most:.6g}], outside the [0, 1] of Bernoulli and softmax visible "
-                "units. Scale it with MinMaxScaler, or use visible='gaussian' on "
-                "standardised data.",
+                "units. Scale it with MinMaxScaler, or use visible='gaussian', with a "
+                "smaller learning_rate, on standardised data.",
                 UserWarning,
             )
             return

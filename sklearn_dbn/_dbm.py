@@ -327,7 +327,7 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         seed = int(rng.integers(2**31))
         if data_mean is None:
             data_mean = _model_mean(machine, seed)
-        dtype, n_features = machine.weights[0].dtype, machine.sizes[0]
+        dtype, n_features = machine.dtype, machine.sizes[0]
         data_mean = checked_vector(data_mean, n_features, dtype, "data_mean")
         require_possible_mean(machine.visible, data_mean)
         estimator.n_features_in_ = n_features
@@ -426,7 +426,7 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
     def _rows_and_layers(self, X, sample_weight, resume):
         X = self._validate_rows(X, reset=not resume)
         weights = validate_weights(sample_weight, X)
-        dtype = self.weights_[0].dtype if resume else row_dtype(X)
+        dtype = self._machine().dtype if resume else row_dtype(X)
         rows = rows_for_batches(X, dtype, weights, self.batch_size)
         statistics = rows.statistics()
         self._settings()
@@ -635,12 +635,13 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         if saved["velocity"] is None:
             return joint.start(machine, self.data_mean_, self.n_chains, rng)
         parameters, machine = dbm.on_one_vector(machine)
-        offsets = [self.data_mean_.copy(), *(a.copy() for a in saved["offsets"])]
-        chains = [rows.copy() for rows in self.chains_]
+        dtype = machine.dtype
+        offsets = [np.array(a, dtype) for a in (self.data_mean_, *saved["offsets"])]
+        chains = [np.array(rows, dtype) for rows in self.chains_]
         if len(chains[0]) != self.n_chains:
             base = base_rate(machine, self.data_mean_)
             chains = dbm.starting_chains(machine, base, self.n_chains, rng)
-        velocity = saved["velocity"].copy()
+        velocity = np.array(saved["velocity"], dtype)
         return joint.State(
             parameters, machine, velocity, offsets, chains, rng, self.n_iter_
         )
@@ -692,7 +693,7 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         n_layers = len(self.weights_)
         visible = make_units(self._templates(n_layers)[0].visible, self.n_features_in_)
         machine = dbm.DBM(tuple(self.weights_), tuple(self.intercepts_), visible)
-        return machine if dtype is None else machine.astype(dtype)
+        return machine.astype(dtype or row_dtype(np.asarray(self.weights_[0])))
 
     @property
     def _n_features_out(self):
@@ -825,7 +826,7 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         if len(self.chains_[0]):
             which = np.resize(np.arange(len(self.chains_[0])), n_chains)
             which = rng.permutation(which)
-            state = [rows[which] for rows in self.chains_]
+            state = [np.asarray(rows, machine.dtype)[which] for rows in self.chains_]
         else:
             base = base_rate(machine, self.data_mean_)
             state = dbm.starting_chains(machine, base, n_chains, rng)
@@ -837,8 +838,9 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         return lambda part: [rows[part] for rows in state]
 
     def _fingerprint(self):
-        arrays = [*self.weights_, *self.intercepts_, self.data_mean_]
-        return fingerprint(arrays, self._machine().visible)
+        machine = self._machine()
+        arrays = [*machine.arrays, self.data_mean_]
+        return fingerprint(arrays, machine.visible)
 
     def lower_bound(self, X):
         """Variational lower bound on ``log p(v)`` of each row, in nats.

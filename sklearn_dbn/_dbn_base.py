@@ -504,7 +504,7 @@ def _default_templates(n_layers):
 
 
 def _no_chains(net):
-    return np.empty((0, net.top.n_hidden), net.top.weights.dtype)
+    return np.empty((0, net.top.n_hidden), net.top.dtype)
 
 
 def _new_state(rbm, rows, n_labels):

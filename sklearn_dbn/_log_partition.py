@@ -103,7 +103,7 @@ def annealed(engine, machine, base, request, n_temperatures, rows_of, n_jobs):
 
 def base_rate(machine, data_mean):
     """Visible bias of the base-rate model of annealing."""
-    return machine.visible.field_of_mean(data_mean).astype(data_mean.dtype)
+    return machine.visible.field_of_mean(data_mean).astype(machine.dtype)
 
 
 def fingerprint(arrays, units):
@@ -158,7 +158,8 @@ class LogPartitionMixin:
         return_std : bool, default=False
             Also return the standard error (0 for ``"exact"``).
         n_jobs : int or None, default=None
-            Jobs of joblib that share the runs; the result does not depend on it.
+            Jobs of joblib that share the runs; the result depends on it no more than
+            rounding does on the number of BLAS threads.
         random_state : int, RandomState instance or None, default=None
             None uses the seed that `fit` has stored, so that the result is
             repeatable.

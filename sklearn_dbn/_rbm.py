@@ -417,7 +417,7 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         return X, rows, state, seed
 
     def _rows_and_state(self, X, sample_weight, resume):
-        dtype = self.components_.dtype if resume else row_dtype(X)
+        dtype = self._dtype() if resume else row_dtype(X)
         weights = validate_weights(sample_weight, X)
         rows = rows_for_batches(X, dtype, weights, self.batch_size)
         statistics = rows.statistics()
@@ -486,7 +486,6 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
                 "generator": state.rng.bit_generator.state,
                 "seed": seed,
             },
-            _n_features_out=len(hidden_bias),
         )
 
     def _resumed_state(self, units):
@@ -499,9 +498,11 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
                 "back, or fit anew with warm_start=False."
             )
         parameters, rbm = training.on_one_vector(self._machine(units=units))
-        rng = generator_from(saved["generator"])
-        offsets = Offsets(self.data_mean_.copy(), saved["hidden_offset"].copy())
-        velocity = saved["velocity"].copy()
+        rng, dtype = generator_from(saved["generator"]), rbm.dtype
+        offsets = Offsets(
+            np.array(self.data_mean_, dtype), np.array(saved["hidden_offset"], dtype)
+        )
+        velocity = np.array(saved["velocity"], dtype)
         chains = self._resumed_chains(rbm, rng)
         return training.State(
             parameters, rbm, velocity, offsets, chains, rng, self.n_iter_
@@ -515,11 +516,11 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
             return None
         if self.algorithm == "pcd":
             if len(self.h_samples_) == sampler.n_chains:
-                return self.h_samples_.copy()
+                return np.array(self.h_samples_, rbm.dtype)
         elif tempered is not None:
             ladder = np.concatenate([self.h_samples_[None], tempered])
             if ladder.shape[:2] == (len(sampler.betas), sampler.n_chains):
-                return ladder
+                return ladder.astype(rbm.dtype, copy=False)
         return sampler.init(rbm, base_rate(rbm, self.data_mean_), rng)
 
     def _progress(self, rows):
@@ -532,13 +533,21 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
     def _machine(self, dtype=None, units=None):
         """The fitted attributes as an engine RBM."""
         check_is_fitted(self)
-        dtype = dtype or self.components_.dtype
+        dtype = dtype or self._dtype()
         return RBM(
             np.asarray(self.components_, dtype).T,
             np.asarray(self.intercept_visible_, dtype),
             np.asarray(self.intercept_hidden_, dtype),
             units or make_units(self.visible, self.n_features_in_),
         )
+
+    def _dtype(self):
+        """That of the weights, or float64 if they were set to integers."""
+        return row_dtype(np.asarray(self.components_))
+
+    @property
+    def _n_features_out(self):
+        return len(self.intercept_hidden_)
 
     def _map(self, X, function, n_columns=None, side_by_side=False):
         """``function(machine, rows, out)`` on blocks of the validated rows of X."""
@@ -660,11 +669,11 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         return _run_chains(machine, h, n_gibbs_steps, rng)
 
     def _starting_chains(self, machine, n_chains, rng):
-        if len(self.h_samples_) == 0:
+        if self.h_samples_.shape[1] != machine.n_hidden or len(self.h_samples_) == 0:
             base = base_rate(machine, self.data_mean_)
             return draw_base(machine, base, n_chains, rng)
         which = rng.permutation(np.resize(np.arange(len(self.h_samples_)), n_chains))
-        return np.asarray(self.h_samples_, machine.weights.dtype)[which]
+        return np.asarray(self.h_samples_, machine.dtype)[which]
 
     # --- likelihood -----------------------------------------------------------------
 
@@ -751,8 +760,8 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
     _clamped = clamped_mean_field, clamped_gibbs
 
     def _fingerprint(self):
-        arrays = (self.components_.T, self.intercept_visible_, self.intercept_hidden_)
-        return fingerprint([*arrays, self.data_mean_], self._machine().visible)
+        machine = self._machine()
+        return fingerprint([*machine.parameters, self.data_mean_], machine.visible)
 
     def _model_rows(self, machine, n_rows, n_steps, rng):
         h = self._starting_chains(machine, n_rows, rng)
@@ -771,7 +780,7 @@ def _run_chains(machine, h, n_steps, rng):
 def _model_mean(rbm, seed):
     """Mean of the model's visible units, by short annealing from its biases."""
     base = rbm.visible.field_of_mean(rbm.visible.mean(rbm.visible_bias))
-    base = base.astype(rbm.weights.dtype)
+    base = base.astype(rbm.dtype)
     betas = likelihood.temperatures(MODEL_MEAN_TEMPERATURES)
     rng = np.random.default_rng(seed)
     v = likelihood.base_rows(rbm, base, MODEL_MEAN_RUNS, rng)

@@ -1015,6 +1015,21 @@ def test_parameters_set_by_hand_are_followed(name, i, in_place):
     assert_rounding(dbm.transform(X), fresh.transform(X))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "int64"])
+def test_parameters_set_by_hand_to_other_types_are_followed(dtype):
+    X = binary_rows()
+    dbm = small().fit(X)
+    weights = [np.rint(3 * array) for array in dbm.weights_]
+    intercepts = [np.rint(array) for array in dbm.intercepts_]
+    fresh = DBMTransformer.from_parameters(weights, intercepts)
+    dbm.weights_ = [array.astype(dtype) for array in weights]
+    dbm.intercepts_ = [array.astype(dtype) for array in intercepts]
+    assert_rounding(dbm.score_samples(X), fresh.score_samples(X))
+    kept = "float32" if dtype == "float32" else "float64"
+    assert dbm.sample(3).dtype == kept
+    assert dbm.partial_fit(X).weights_[0].dtype == kept
+
+
 @pytest.mark.parametrize("name", ["fit", "partial_fit"])
 def test_training_drops_the_estimate_of_the_model_before(name):
     dbm = small().fit(binary_rows())

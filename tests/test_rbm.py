@@ -1456,6 +1456,33 @@ def test_parameters_set_by_hand_are_followed(name, in_place):
     assert_rounding(rbm.transform(X), fresh.transform(X))
 
 
+@pytest.mark.parametrize("algorithm", ["cd", "pcd", "pt"])
+@pytest.mark.parametrize("dtype", ["float32", "int64", "list"])
+def test_parameters_set_by_hand_to_other_types_are_followed(algorithm, dtype):
+    X = binary_rows()
+    rbm = small(algorithm=algorithm).fit(X)
+    arrays = [2 * rbm.components_, rbm.intercept_visible_, rbm.intercept_hidden_]
+    arrays = [np.rint(array) for array in arrays]
+    plain = [x.tolist() if dtype == "list" else x.astype(dtype) for x in arrays]
+    rbm.components_, rbm.intercept_visible_, rbm.intercept_hidden_ = plain
+    fresh = RBMTransformer.from_parameters(*arrays)
+    assert_rounding(rbm.score_samples(X), fresh.score_samples(X))
+    kept = "float32" if dtype == "float32" else "float64"
+    assert rbm.sample(3).dtype == kept
+    assert rbm.partial_fit(X).components_.dtype == kept
+    assert np.abs(rbm.components_ - arrays[0]).max() < 1
+
+
+def test_hidden_units_pruned_by_hand_are_gone():
+    X = binary_rows()
+    rbm = small().fit(X)
+    rbm.components_ = rbm.components_[:-1]
+    rbm.intercept_hidden_ = rbm.intercept_hidden_[:-1]
+    n_left = len(rbm.components_)
+    assert len(rbm.get_feature_names_out()) == rbm.transform(X).shape[1] == n_left
+    assert rbm.sample(3).shape == (3, X.shape[1])
+
+
 def test_training_on_is_followed_by_the_likelihood():
     X = binary_rows()
     rbm = small().fit(X)

@@ -28,6 +28,10 @@ class DBM:
     visible: object = Bernoulli()
 
     @property
+    def dtype(self):
+        return self.weights[0].dtype
+
+    @property
     def n_layers(self):
         """The number of hidden layers."""
         return len(self.weights)
@@ -304,7 +308,7 @@ def gibbs(dbm, state, n_steps, rng):
 
 def starting_chains(dbm, base, n_chains, rng):
     """A state with visible rows of the base rate, and hidden rows drawn upwards."""
-    dtype = dbm.weights[0].dtype
+    dtype = dbm.dtype
     v = dbm.visible.sample(np.tile(base, (n_chains, 1)), rng)
     state = [v]
     for layer in range(1, dbm.n_layers + 1):

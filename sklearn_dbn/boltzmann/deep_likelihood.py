@@ -117,7 +117,7 @@ def base_log_partition(dbm, base):
 
 def base_state(dbm, n_rows, rng):
     """A state whose odd layers are drawn at inverse temperature 0: fair coins."""
-    dtype = dbm.weights[0].dtype
+    dtype = dbm.dtype
     state = [np.empty((n_rows, size), dtype) for size in dbm.sizes]
     for layer in dbm.odd:
         state[layer][...] = rng.random((n_rows, dbm.sizes[layer])) < 0.5

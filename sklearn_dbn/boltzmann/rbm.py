@@ -41,6 +41,10 @@ class RBM(Bipartite):
     hidden: object = Bernoulli()
 
     @property
+    def dtype(self):
+        return self.weights.dtype
+
+    @property
     def n_visible(self):
         return self.weights.shape[0]
 

@@ -132,7 +132,7 @@ class Workspace:
 
     @classmethod
     def of(cls, rbm, settings, n_data):
-        dtype = rbm.weights.dtype
+        dtype = rbm.dtype
         n_model = settings.sampler.n_rows(n_data)
         stack = [
             np.empty((n_model + n_data + 2, n), dtype)
