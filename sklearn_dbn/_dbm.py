@@ -150,8 +150,9 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         States of the persistent chains, the visible layer first; no rows before
         joint training.
     data_mean_ : ndarray of shape (n_features,)
-        Mean of the training rows: visible offset of centering and base rate of
-        annealed importance sampling.
+        Mean of the training rows, where `partial_fit` began training of those of its
+        first call: visible offset of centering and base rate of annealed importance
+        sampling.
     n_iter_ : int
         Epochs of joint training done.
     training_state_ : dict

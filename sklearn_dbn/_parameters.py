@@ -97,13 +97,12 @@ def require_unset(params, names, maker):
 
 def checked_vector(vector, size, dtype, name):
     """A copy of ``vector`` in ``dtype``, or a ValueError."""
-    vector = check_array(vector, dtype=dtype, ensure_2d=False, input_name=name)
-    if vector.shape != (size,):
+    shape = np.shape(vector)
+    if shape != (size,):
         raise ValueError(
-            f"{name} must have shape ({size},) to fit the weights; found "
-            f"{vector.shape}."
+            f"{name} must have shape ({size},) to fit the weights; found {shape}."
         )
-    return vector.copy()
+    return check_array(vector, dtype=dtype, ensure_2d=False, input_name=name).copy()
 
 
 def checked_layers(weights, intercepts, dtype):

@@ -141,8 +141,9 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
     h_samples_ : ndarray of shape (n_chains, n_components)
         Hidden states of the persistent chains; no rows for ``algorithm="cd"``.
     data_mean_ : ndarray of shape (n_features,)
-        Mean of the training rows: visible offset of centering and base rate of
-        annealed importance sampling.
+        Mean of the training rows, where `partial_fit` began training of those of its
+        first call: visible offset of centering and base rate of annealed importance
+        sampling.
     n_iter_ : int
         Epochs done.
     training_state_ : dict

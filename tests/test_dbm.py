@@ -1104,6 +1104,7 @@ def test_from_parameters_estimates_the_base_rate():
             r"intercepts\[1\] must have shape \(2,\).*found \(3,\)",
         ),
         ({"data_mean": np.zeros(2)}, r"data_mean must have shape \(3,\).*\(2,\)"),
+        ({"data_mean": 0.5}, r"data_mean must have shape \(3,\).*\(\)"),
         ({"weights": [np.full((3, 2), np.inf), np.zeros((2, 4))]}, r"weights\[0\]"),
         ({"intercepts": [[0, np.nan, 0], [0] * 2, [0] * 4]}, r"intercepts\[0\]"),
         ({"data_mean": [0, np.inf, 0]}, "data_mean"),

@@ -135,4 +135,6 @@ def rows_for_batches(X, dtype, weights, batch_size):
 
 def _counts_fit(weights, batch_size):
     weights = np.asarray(weights)
-    return weights.sum() <= batch_size and np.all(weights == np.floor(weights))
+    with np.errstate(over="ignore"):
+        total = weights.sum()
+    return total <= batch_size and np.all(weights == np.floor(weights))

@@ -219,6 +219,7 @@ def test_huge_weights_are_weights():
     np.testing.assert_array_equal(
         Rows(X, X.dtype, 5e307 * weights).weights, Rows(X, X.dtype, weights).weights
     )
+    assert len(rows_for_batches(X, X.dtype, 5e307 * weights, 100)) == len(X)
 
 
 def test_the_data_are_only_read():
