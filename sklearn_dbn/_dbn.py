@@ -1,5 +1,6 @@
 """Deep belief networks as scikit-learn estimators."""
 
+import copy
 from numbers import Integral, Real
 
 import numpy as np
@@ -18,6 +19,7 @@ from sklearn_dbn._parameters import (
     hidden_sizes,
     make_units,
     pairs_of,
+    plain_array,
     require_count,
     require_unset,
     validate_templates,
@@ -279,7 +281,6 @@ default="up-down"
         dtype = top_rbm.components_.dtype
         weights, intercepts = checked_layers(weights, intercepts, dtype)
         widths = [len(bias) for bias in intercepts]
-        _require_label_block(top_rbm, widths[-1], len(classes))
         n_top = len(top_rbm.intercept_hidden_)
         self = cls((*widths[1:], n_top), **params)
         self._validate_params()
@@ -289,6 +290,8 @@ default="up-down"
         validate_templates(self.rbm, templates)
         with about_template(self.rbm):
             make_units(templates[0].visible, widths[0])
+        below = "bernoulli" if weights else templates[0].visible
+        _require_label_block(top_rbm, below, widths[-1], len(classes))
         rng = make_generator(self.random_state)
         vars(self).update(
             classes_=classes,
@@ -297,10 +300,9 @@ default="up-down"
             recognition_intercepts_=[bias.copy() for bias in intercepts[1:]],
             generative_weights_=[array.T.copy() for array in weights],
             generative_intercepts_=[bias.copy() for bias in intercepts[:-1]],
-            top_rbm_=top_rbm,
+            top_rbm_=copy.deepcopy(top_rbm),
             rbms_=[],
             n_iter_=0,
-            _n_features_out=n_top,
             training_state_={
                 "seed": int(rng.integers(2**31)),
                 "generator": rng.bit_generator.state,
@@ -332,8 +334,9 @@ default="up-down"
 
     def _dropout(self, n_hidden_layers):
         """The share of units left out of the data and of every hidden layer."""
-        shares = np.asarray(self.dropout).tolist()
-        if np.ndim(self.dropout) == 0:
+        given = plain_array(self.dropout)
+        shares = given.tolist()
+        if given.ndim == 0:
             shares = [0.0, *[shares] * n_hidden_layers]
         in_range = Interval(Real, 0, 1, closed="left").is_satisfied_by
         if len(shares) != n_hidden_layers + 1 or not all(map(in_range, shares)):
@@ -611,7 +614,7 @@ default="up-down"
         return V if y is not None else (V, self.classes_[drawn.argmax(axis=1)])
 
     def _one_hot(self, y, n_samples):
-        y = np.asarray(y)
+        y = plain_array(y)
         if y.ndim and y.shape != (n_samples,):
             raise ValueError(
                 f"y must be one label or {n_samples} of them (n_samples); found shape "
@@ -1035,18 +1038,20 @@ class DBNTransformer(DeepBeliefNetwork):
         return started_regressor(*self._upward(), mlp_params, names)
 
 
-def _require_label_block(top_rbm, n_penultimate, n_labels):
-    """Raise unless an RBM sees the penultimate units, then a softmax of the labels."""
+def _require_label_block(top_rbm, below, n_below, n_labels):
+    """Raise unless an RBM sees the units ``below``, then a softmax of the labels."""
     n_columns = top_rbm.n_features_in_
-    if n_columns != n_penultimate + n_labels:
+    if n_columns != n_below + n_labels:
         raise ValueError(
-            f"top_rbm must have {n_penultimate} + {n_labels} visible columns (the "
+            f"top_rbm must have {n_below} + {n_labels} visible columns (the "
             f"penultimate layer and the classes); found {n_columns}."
         )
-    if pairs_of(top_rbm.visible, n_columns)[-1] != ("softmax", n_labels):
+    expected = [*pairs_of(below, n_below), ("softmax", n_labels)]
+    if pairs_of(top_rbm.visible, n_columns) != expected:
         raise ValueError(
-            "The visible columns of top_rbm must end in its labels, ('softmax', "
-            f"{n_labels}); found visible={top_rbm.visible!r}."
+            f"The visible columns of top_rbm must be {expected}: the layer below (for "
+            "a single layer as in the visible of rbm, the template), then the labels; "
+            f"found visible={top_rbm.visible!r}."
         )
 
 

@@ -18,6 +18,7 @@ from sklearn_dbn._base import (
     warn_of_range,
 )
 from sklearn_dbn._blocks import map_blocks
+from sklearn_dbn._log_partition import fingerprint
 from sklearn_dbn._parameters import (
     about_template,
     hidden_sizes,
@@ -154,8 +155,8 @@ class DeepBeliefNetwork(BoltzmannEstimator):
             self._tune_on(X, codes)
         elif not self.rbms_:
             raise ValueError(
-                "fine_tuning=None, but the layers of this network have been "
-                "fine-tuned together. Set fine_tuning back, or fit anew."
+                "fine_tuning=None, but the layers of this network were fine-tuned "
+                "together, or given as they are. Set fine_tuning back, or fit anew."
             )
         elif not layers:
             self._train_layer_on(X, codes, len(self.rbms_) - 1, 1)
@@ -308,14 +309,16 @@ class DeepBeliefNetwork(BoltzmannEstimator):
                 "velocity": state.velocity.copy(),
                 "hidden_offset": state.offsets.hidden.copy(),
                 "n_averaged": state.n_averaged,
+                "fingerprint": fingerprint(net.arrays),
             },
         )
 
     def _tuning_state(self, rows, codes):
         """The state of fine-tuning that the fitted attributes describe.
 
-        What is centred in the top RBM is the mean of its data when fine-tuning begins:
-        known from its own training, else found here.
+        What is centred in the top RBM begins as the mean of its data: known from its
+        own training, else found here. Where parameters have been set by hand, training
+        goes on from them, without the momentum and the averages of others.
         """
         saved, net, mean = self.training_state_, self._net(), self.top_rbm_.data_mean_
         if saved["parameters"] is None and not self.rbms_:
@@ -326,10 +329,13 @@ class DeepBeliefNetwork(BoltzmannEstimator):
             state.chains = chains.copy() if len(chains) else None
         if saved["parameters"] is None:
             return state
+        state.epoch = self.n_iter_
+        if saved["fingerprint"] != fingerprint(net.arrays):
+            return state
         state.parameters[...] = saved["parameters"]
         state.velocity[...] = saved["velocity"]
         state.offsets = Offsets(mean.copy(), saved["hidden_offset"].copy())
-        state.epoch, state.n_averaged = self.n_iter_, saved["n_averaged"]
+        state.n_averaged = saved["n_averaged"]
         return state
 
     def _schedules(self):
@@ -389,6 +395,10 @@ class DeepBeliefNetwork(BoltzmannEstimator):
             self._n_labels,
         )
         return net if dtype is None else net.astype(dtype)
+
+    @property
+    def _n_features_out(self):
+        return len(self.top_rbm_.intercept_hidden_)
 
     def _first_visible(self):
         return self._templates(1 + len(self.recognition_weights_))[0].visible
@@ -469,7 +479,7 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         training has left none, at the base rate of the data.
         """
         chains = self.top_rbm_.h_samples_
-        if len(chains) == 0:
+        if chains.shape[1] != net.top.n_hidden or len(chains) == 0:
             mean = np.tile(self.top_rbm_.data_mean_, (n_chains, 1))
         elif labels is None:
             which = rng.permutation(np.resize(np.arange(len(chains)), n_chains))
@@ -477,7 +487,7 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         else:
             mean = net.top.visible_mean(chains)
             mean = mean[dbn.rows_for_labels(net, mean, labels, rng)]
-        return net.top.visible.draw(mean, rng)
+        return net.top.visible.draw(mean.astype(net.top.dtype, copy=False), rng)
 
     def _upward(self):
         """Weights and biases of a perceptron from the data to the top."""
@@ -545,5 +555,4 @@ def _attributes(net):
         "recognition_intercepts_": [np.array(x.bias) for x in net.recognition],
         "generative_weights_": [np.array(x.weights) for x in net.generative],
         "generative_intercepts_": [np.array(x.bias) for x in net.generative],
-        "_n_features_out": net.top.n_hidden,
     }

@@ -106,7 +106,7 @@ def base_rate(machine, data_mean):
     return machine.visible.field_of_mean(data_mean).astype(machine.dtype)
 
 
-def fingerprint(arrays, units):
+def fingerprint(arrays, units=None):
     """A number that changes when one of the arrays or the visible units do."""
     code = zlib.crc32(repr(units).encode())
     for array in arrays:

@@ -48,13 +48,21 @@ def _block(entry):
     )
 
 
+def plain_array(value):
+    """``np.asarray(value)``; a ragged sequence gives a vector of its entries."""
+    try:
+        return np.asarray(value)
+    except ValueError:
+        return np.asarray(value, dtype=object)
+
+
 def schedule(name, value, interval):
     """A number as it is, or a sequence of them as a list, checked to lie in range.
 
     ``interval`` is the scikit-learn interval that a single number must lie in.
     """
     number = int if interval.type is Integral else float
-    values = np.asarray(value)
+    values = plain_array(value)
     entries = np.atleast_1d(values).tolist() if values.ndim <= 1 else []
     if not entries or not all(map(interval.is_satisfied_by, entries)):
         raise ValueError(
@@ -67,7 +75,7 @@ def schedule(name, value, interval):
 
 def distinct_classes(classes):
     """The labels that the parameter `classes` names, sorted: two or more of a kind."""
-    labels = np.asarray(classes)
+    labels = plain_array(classes)
     is_finite = labels.dtype.kind != "f" or np.isfinite(labels).all()
     if labels.ndim != 1 or not is_finite:
         raise ValueError(
@@ -135,7 +143,7 @@ def checked_layers(weights, intercepts, dtype):
 
 def hidden_sizes(sizes):
     """`hidden_layer_sizes` as a list of integers, or a ValueError."""
-    found = np.atleast_1d(np.asarray(sizes))
+    found = np.atleast_1d(plain_array(sizes))
     is_list = found.ndim == 1 and found.size and found.dtype.kind in "iu"
     if not is_list or (found < 1).any():
         raise ValueError(

@@ -17,6 +17,7 @@ BAD_SCHEDULES = [
     ("learning_rate", [np.nan]),
     ("learning_rate", ["fast"]),
     ("learning_rate", [[0.1]]),
+    ("learning_rate", [0.1, [0.1, 0.2]]),
     ("momentum", [0.5, 1.0]),
     ("learning_rate", np.array(-1.0)),
     ("momentum", np.array(1.0)),

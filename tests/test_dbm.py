@@ -1439,7 +1439,18 @@ def test_a_bad_schedule_is_an_error_before_anything_is_trained(name, schedule, w
 
 @pytest.mark.parametrize(
     "sizes",
-    [(), [], (4, 0), (-1,), (4.0, 3), [[4, 3]], ("4",), np.array([], int), [True]],
+    [
+        (),
+        [],
+        (4, 0),
+        (-1,),
+        (4.0, 3),
+        [[4, 3]],
+        ("4",),
+        np.array([], int),
+        [True],
+        (4, [3]),
+    ],
     ids=repr,
 )
 def test_bad_sizes_of_layers_are_errors(sizes):

@@ -1,5 +1,6 @@
 """The estimators of deep belief networks."""
 
+import copy
 import pickle
 
 import numpy as np
@@ -60,7 +61,7 @@ def quick(estimator, **params):
     return clone(estimator).set_params(**(few | params))
 
 
-def parameters_of(estimator):
+def arrays_of(estimator):
     lists = (
         estimator.recognition_weights_,
         estimator.generative_weights_,
@@ -69,8 +70,11 @@ def parameters_of(estimator):
     )
     top = estimator.top_rbm_
     arrays = [a for some in lists for a in some]
-    arrays += [top.components_, top.intercept_visible_, top.intercept_hidden_]
-    return np.concatenate([a.ravel() for a in arrays])
+    return [*arrays, top.components_, top.intercept_visible_, top.intercept_hidden_]
+
+
+def parameters_of(estimator):
+    return np.concatenate([a.ravel() for a in arrays_of(estimator)])
 
 
 def assert_same(one, other):
@@ -441,7 +445,7 @@ def test_imagination_begins_at_the_chains_of_training():
         visible=[("bernoulli", 6), ("softmax", 2)],
     )
     dbn = DBNClassifier.from_parameters([], [np.zeros(6)], top, [0, 1])
-    top.h_samples_ = np.eye(3)[[0, 2]]
+    dbn.top_rbm_.h_samples_ = np.eye(3)[[0, 2]]
     asked = np.array([0, 1, 0, 1, 1, 0])
     samples = dbn.sample(6, y=asked, n_gibbs_steps=5, random_state=0)
     np.testing.assert_array_equal(samples, patterns[[0, 2, 0, 2, 2, 0]])
@@ -481,7 +485,20 @@ def top_of(n_penultimate, n_labels, dtype=np.float64, visible=None):
         ({"top_rbm": top_of(6, 2, visible="bernoulli")}, "softmax', 2.*='bernoulli'"),
         (
             {"top_rbm": top_of(6, 2, visible=[("bernoulli", 4), ("softmax", 4)])},
-            "end in its labels",
+            "then the labels",
+        ),
+        (
+            {"top_rbm": top_of(6, 2, visible=[("gaussian", 6), ("softmax", 2)])},
+            "'bernoulli', 6.*template.*found visible=.*'gaussian', 6",
+        ),
+        (
+            {
+                "weights": [np.zeros((9, 6))],
+                "intercepts": [[0] * 9, [0] * 6],
+                "top_rbm": top_of(6, 2, visible=[("gaussian", 6), ("softmax", 2)]),
+                "rbm": RBMTransformer(visible="gaussian"),
+            },
+            "'bernoulli', 6.*found visible=.*'gaussian', 6",
         ),
         ({"learning_rate": [-1]}, "learning_rate"),
         ({"dropout": [0.1]}, "dropout"),
@@ -497,6 +514,8 @@ def top_of(n_penultimate, n_labels, dtype=np.float64, visible=None):
         "infinity",
         "no labels",
         "labels of another width",
+        "another kind than the template",
+        "a penultimate layer that is not binary",
         "learning_rate",
         "dropout",
         "template",
@@ -516,6 +535,14 @@ def test_from_parameters_takes_lists_and_the_dtype_of_the_top(digits):
     arrays = [*dbn.recognition_weights_, *dbn.generative_intercepts_]
     assert {array.dtype for array in arrays} == {np.dtype(np.float32)}
     assert dbn.predict_proba(np.eye(2, dtype=np.float32)).dtype == np.float32
+
+
+def test_from_parameters_keeps_what_it_is_given_apart():
+    top, row = top_of(6, 2), [[1] * 6]
+    dbn = DBNClassifier.from_parameters([], [np.zeros(6)], top, [0, 1])
+    dbn.top_rbm_.components_[:, 7] = 5
+    assert dbn.predict(row) == [1]
+    np.testing.assert_array_equal(top.components_, 0)
 
 
 def test_from_parameters_needs_a_fitted_top():
@@ -555,6 +582,46 @@ def test_one_batch_learns_the_same_from_rows_in_any_order():
     )
 
 
+@both
+@pytest.mark.parametrize("sizes", [(8,), (12, 8)])
+def test_parameters_set_by_hand_in_another_dtype_are_followed(estimator, sizes, digits):
+    X, y = digits
+    dbn = quick(estimator, hidden_layer_sizes=sizes).fit(X[:50].astype("f"), y[:50])
+    top = dbn.top_rbm_
+    top.components_ = np.zeros(top.components_.shape)
+    drawn = dbn.sample(4, random_state=0)
+    drawn = drawn[0] if isinstance(drawn, tuple) else drawn
+    assert drawn.shape == (4, X.shape[1])
+    dbn.partial_fit(X[:50].astype("f"), y[:50])
+
+
+@both
+@pytest.mark.parametrize("averaging", [None, 4.0])
+def test_training_goes_on_from_parameters_set_by_hand(estimator, averaging, digits):
+    X, y = digits
+    dbn = quick(estimator, averaging=averaging, momentum=0.5).fit(X[:50], y[:50])
+    own = copy.deepcopy(dbn).partial_fit(X[:50], y[:50])
+    for array in arrays_of(dbn):
+        array[...] = 0.25
+    epoch = dbn.n_iter_
+    dbn.set_params(learning_rate=1e-9).partial_fit(X[:50], y[:50])
+    assert dbn.n_iter_ == own.n_iter_ == epoch + 1
+    np.testing.assert_allclose(parameters_of(dbn), 0.25, atol=1e-5)
+
+
+def test_hidden_units_of_the_top_pruned_by_hand_are_gone(digits):
+    X, y = digits
+    dbn = quick(FAST[0], n_chains=5).fit(X[:50], y[:50])
+    top = dbn.top_rbm_
+    top.components_, top.intercept_hidden_ = (
+        top.components_[:-1],
+        top.intercept_hidden_[:-1],
+    )
+    n_left = len(top.components_)
+    assert len(dbn.get_feature_names_out()) == dbn.transform(X).shape[1] == n_left
+    assert dbn.sample(3, y=y[0]).shape == (3, X.shape[1])
+
+
 def test_sample_returns_labels_unless_given(digits):
     dbn = DBNClassifier((12, 8), n_iter=1, random_state=0).fit(*digits)
     X, y = dbn.sample(5, n_gibbs_steps=3, random_state=0)
@@ -565,6 +632,10 @@ def test_sample_returns_labels_unless_given(digits):
     assert ((means > 0) & (means < 1)).all()
     with pytest.raises(ValueError, match=r"y must hold labels among \[0, .*found 11"):
         dbn.sample(2, y=11)
+    with pytest.raises(
+        ValueError, match=r"y must hold labels among .*found \[1, \[2\]"
+    ):
+        dbn.sample(2, y=[1, [2]])
     with pytest.raises(ValueError, match="n_samples"):
         dbn.sample(2, y=[1, 2, 3])
 
@@ -616,7 +687,9 @@ def test_partial_fit_takes_all_classes_at_first(digits):
     assert list(dbn.classes_) == list(range(10))
 
 
-@pytest.mark.parametrize("dropout", [[0.1], [0.1, 0.2, 1.5], [["a"] * 3], 1.0])
+@pytest.mark.parametrize(
+    "dropout", [[0.1], [0.1, 0.2, 1.5], [["a"] * 3], 1.0, [0.1, [0.2], 0.3]]
+)
 @pytest.mark.parametrize("fine_tuning", ["up-down", "discriminative"])
 def test_dropout_is_checked_before_anything_is_trained(dropout, fine_tuning, digits):
     dbn = DBNClassifier((5, 5), fine_tuning=fine_tuning, dropout=dropout)

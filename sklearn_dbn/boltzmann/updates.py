@@ -51,7 +51,7 @@ class Offsets:
 
 
 def slide(offset, rates, rows):
-    """Move a hidden offset towards ``rows``, at a small rate each, in place.
+    """Move an offset towards ``rows``, at a small rate each, in place.
 
     Any offset gives an unbiased gradient, so weights of rows do not matter.
     """

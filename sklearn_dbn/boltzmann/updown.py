@@ -97,7 +97,9 @@ def delta(layer, rows, targets, rate, step):
 def top_step(state, visible, sampler, n_steps, rate, step):
     """One step of the associative memory; returns penultimate states of its own.
 
-    ``rate`` is per row of ``visible``, the data's rows.
+    ``rate`` is per row of ``visible``, the data's rows. As recognition learns, their
+    mean moves, and the offsets of centering must follow: far from it, training runs
+    away after some thirty epochs.
     """
     net, n_rows = state.net, len(visible)
     n_model = sampler.n_rows(n_rows)
@@ -115,6 +117,8 @@ def top_step(state, visible, sampler, n_steps, rate, step):
     sampler.step(top, chains, v[:-2], h[:-2], n_model, scratch, state.rng, n_steps)
     share = np.full(n_rows, updates.OFFSET_RATE / n_rows, v.dtype)
     updates.slide(state.offsets.hidden, share, h[n_model:-2])
+    if net.recognition:
+        updates.slide(state.offsets.visible, share, visible)
     signed = np.full(n_model + n_rows, rate, v.dtype)
     signed[:n_model] = -rate * n_rows / n_model
     updates.centred_gradient(v, h, signed, step.parameters, state.offsets)

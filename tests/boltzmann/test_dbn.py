@@ -19,7 +19,7 @@ from sklearn_dbn.boltzmann.discriminative import (
 )
 from sklearn_dbn.boltzmann.likelihood import exact_log_partition
 from sklearn_dbn.boltzmann.rbm import RBM
-from sklearn_dbn.boltzmann.samplers import Persistent
+from sklearn_dbn.boltzmann.samplers import ContrastiveDivergence, Persistent
 from sklearn_dbn.boltzmann.units import Bernoulli, Joint, Softmax
 from sklearn_dbn.boltzmann.updates import Diverged, Offsets
 from sklearn_dbn.boltzmann.updown import UpDown, delta, sleep, with_expected_labels
@@ -552,6 +552,30 @@ def test_persistent_chains_dream_as_strongly_as_rows_of_the_batch():
     for one, other in zip(few.recognition, many.recognition, strict=True):
         np.testing.assert_allclose(one.weights, other.weights, atol=0.02)
     assert np.abs(few.recognition[0].weights).max() > 0.1
+
+
+@pytest.mark.parametrize("sampler", [ContrastiveDivergence(), Persistent(5)])
+def test_offsets_of_the_top_follow_what_recognition_passes_up(sampler):
+    net = some_net((4, 3, 2))
+    net.recognition[0].bias[...] = [6, -6, 0]
+    v, labels = binary_rows(4, 300), np.eye(N_LABELS)[np.arange(300) % N_LABELS]
+    state = state_of(net)
+    state.offsets.visible[...] = 0.5
+    out = tuning.views(np.zeros_like(state.parameters), state.net)
+    for _ in range(200):
+        UpDown(sampler=sampler).step(state, v, labels, 0.0, out)
+    expected = np.append(dbn.up(net, v).mean(axis=0), labels.mean(axis=0))
+    np.testing.assert_allclose(state.offsets.visible, expected, atol=0.03)
+
+
+def test_offsets_of_a_single_layer_are_the_mean_of_its_rows():
+    net = some_net((4, 3))
+    v, labels = binary_rows(4, 6), np.eye(N_LABELS)[np.arange(6) % N_LABELS]
+    state = state_of(net)
+    before = state.offsets.visible.copy()
+    out = tuning.views(np.zeros_like(state.parameters), state.net)
+    UpDown().step(state, v, labels, 0.0, out)
+    np.testing.assert_array_equal(state.offsets.visible, before)
 
 
 def test_another_number_of_chains_begins_anew():
