@@ -106,9 +106,7 @@ def new_model(stage, options):
     """The model that a stage begins with: a new one, or that of the stage before."""
     if stage in BEFORE:
         model = run_stage(BEFORE[stage], options)
-        # A stage counts its own epochs, and begins at the averaged parameters.
         model.n_iter_ = 0
-        model.training_state_["parameters"] = None
         return for_imagination(model) if stage == "imagination" else model
     sizes = (1500,) if stage == "classification-rbm" else (500, 500, 2000)
     lower, top = (20, 25) if options.quick else (30, 40)

@@ -132,7 +132,9 @@ default="up-down"
     rbms_ : list of RBMTransformer
         The layers as pre-trained; empty once fine-tuning has begun.
     n_iter_ : int
-        Epochs of fine-tuning done.
+        Epochs of fine-tuning done. Set it to 0 to begin another stage with
+        `warm_start`: from the parameters as they are, with schedules, momentum and
+        averages that begin anew.
     training_state_ : dict
         What a warm start needs besides.
     n_features_in_ : int
@@ -735,7 +737,9 @@ class DBNTransformer(DeepBeliefNetwork):
     rbms_ : list of RBMTransformer
         The layers as pre-trained; empty once fine-tuning has begun.
     n_iter_ : int
-        Epochs of fine-tuning done.
+        Epochs of fine-tuning done. Set it to 0 to begin another stage with
+        `warm_start`: from the parameters as they are, with schedules, momentum and
+        averages that begin anew.
     training_state_ : dict
         What a warm start needs besides.
     n_features_in_ : int

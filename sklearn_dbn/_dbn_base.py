@@ -317,17 +317,21 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         """The state of fine-tuning that the fitted attributes describe.
 
         What is centred in the top RBM begins as the mean of its data: known from its
-        own training, else found here. Where parameters have been set by hand, training
-        goes on from them, without the momentum and the averages of others.
+        own training, else found here. Where parameters or `n_iter_` have been set by
+        hand, training goes on from the parameters that are shown, without the momentum
+        and the averages of others.
         """
         saved, net, mean = self.training_state_, self._net(), self.top_rbm_.data_mean_
-        if saved["parameters"] is None and not self.rbms_:
+        begins = saved["parameters"] is None or (
+            saved["n_averaged"] > 0 and self.n_iter_ == 0
+        )
+        if begins and not self.rbms_:
             mean = dbn.top_data_mean(net, rows, codes)
         state = tuning.start(net, mean, generator_from(saved["generator"]))
         if self.n_chains is not None and self.fine_tuning != "discriminative":
             chains = self.top_rbm_.h_samples_
             state.chains = chains.copy() if len(chains) else None
-        if saved["parameters"] is None:
+        if begins:
             return state
         state.epoch = self.n_iter_
         if saved["fingerprint"] != fingerprint(net.arrays):

@@ -609,6 +609,20 @@ def test_training_goes_on_from_parameters_set_by_hand(estimator, averaging, digi
     np.testing.assert_allclose(parameters_of(dbn), 0.25, atol=1e-5)
 
 
+@both
+def test_another_stage_begins_where_the_counter_is_set_back(estimator, digits):
+    """As from the same parameters given anew: first of its schedule, no momentum."""
+    X, y = digits
+    dbn = quick(estimator, n_iter=3, momentum=0.9, warm_start=True).fit(X, y)
+    before = parameters_of(dbn)
+    dbn.n_iter_ = 0
+    dbn.set_params(learning_rate=[1e-9, 0.5], n_iter=1).fit(X, y)
+    assert dbn.n_iter_ == 1
+    np.testing.assert_allclose(parameters_of(dbn), before, rtol=1e-5, atol=1e-6)
+    dbn.set_params(n_iter=2).fit(X, y)
+    assert np.abs(parameters_of(dbn) - before).max() > 0.1
+
+
 def test_hidden_units_of_the_top_pruned_by_hand_are_gone(digits):
     X, y = digits
     dbn = quick(FAST[0], n_chains=5).fit(X[:50], y[:50])
