@@ -66,7 +66,8 @@ def stage_parameters(stage, options):
         n_epochs = 25 if quick else options.up_down_epochs
         return up_down(n_epochs) | {"weight_decay": options.weight_decay}
     if stage == "decay":
-        return up_down(5 if quick else 40, 0.03) | {"weight_decay": 2e-4}
+        n_epochs = 5 if quick else options.decay_epochs
+        return up_down(n_epochs, 0.03) | {"weight_decay": 2e-4}
     if stage == "classification-rbm":
         settings = fine_tuned("hybrid", 10 if quick else 80, 0.2)
         return settings | {"generative_weight": 0.1, "dropout": [0.2, 0.5]}
@@ -182,6 +183,7 @@ def main():
     parser.add_argument("--validate", action="store_true")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--up-down-epochs", type=int, default=200)
+    parser.add_argument("--decay-epochs", type=int, default=40)
     parser.add_argument("--weight-decay", type=float, default=0.0, help="of up-down")
     parser.add_argument("--every", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
