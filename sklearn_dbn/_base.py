@@ -55,6 +55,19 @@ def row_dtype(X):
     return X.dtype if X.dtype in (np.float32, np.float64) else np.dtype(np.float64)
 
 
+def mean_of_all(mean, n_rows, new_mean, n_new_rows):
+    """The mean of earlier and new rows, and their number.
+
+    As many rows with the same mean, to the last bit, are taken to be the same rows and
+    not counted twice: training on is then no different from one `fit`.
+    """
+    if n_rows == n_new_rows and np.array_equal(mean, new_mean):
+        return mean.copy(), n_rows
+    n_rows += n_new_rows
+    share = mean.dtype.type(n_new_rows / n_rows)
+    return mean + share * (new_mean - mean), n_rows
+
+
 def make_generator(random_state):
     """A numpy Generator seeded from ``random_state``, as scikit-learn reads it."""
     seed = check_random_state(random_state).randint(2**31, size=4, dtype=np.int64)

@@ -17,6 +17,7 @@ from sklearn_dbn._base import (
     all_or_nothing,
     generator_from,
     make_generator,
+    mean_of_all,
     next_epoch,
     row_dtype,
     run_epochs,
@@ -150,9 +151,8 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         States of the persistent chains, the visible layer first; no rows before
         joint training.
     data_mean_ : ndarray of shape (n_features,)
-        Mean of the training rows, where `partial_fit` began training of those of its
-        first call: visible offset of centering and base rate of annealed importance
-        sampling.
+        Mean of the training rows, those of all calls of `partial_fit`: visible offset
+        of centering and base rate of annealed importance sampling.
     n_iter_ : int
         Epochs of joint training done.
     training_state_ : dict
@@ -332,7 +332,7 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         data_mean = checked_vector(data_mean, n_features, dtype, "data_mean")
         require_possible_mean(machine.visible, data_mean)
         estimator.n_features_in_ = n_features
-        estimator.training_state_ = {"seed": seed, "layers": []}
+        estimator.training_state_ = {"seed": seed, "n_rows": 0, "layers": []}
         state = joint.start(machine, data_mean, estimator.n_chains, rng)
         estimator._publish(state)
         return estimator
@@ -436,11 +436,19 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
             fitted = self._machine().sizes[1:]
             require_same_sizes(self.hidden_layer_sizes, sizes, fitted, "DBM")
         _layer_numbers(self.layer, len(sizes))
-        if not resume:
+        if resume:
+            self._take_into_mean(statistics.mean, len(rows))
+        else:
             units = self._visible([X.shape[1], *sizes])
             self._begin(rows, statistics, units, sizes)
         warn_of_range(self, self._machine().visible, statistics)
         return X, weights
+
+    def _take_into_mean(self, mean, n_rows):
+        """The rows to come become part of `data_mean_`."""
+        saved, before = self.training_state_, np.asarray(self.data_mean_, mean.dtype)
+        mean, n_rows = mean_of_all(before, saved["n_rows"], mean, n_rows)
+        self.data_mean_, self.training_state_ = mean, {**saved, "n_rows": n_rows}
 
     def _begin(self, rows, statistics, units, sizes):
         """Layers at their initial weights, as fitted attributes."""
@@ -462,6 +470,7 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
             n_iter_=0,
             training_state_={
                 "seed": seed,
+                "n_rows": len(rows),
                 "generator": rng.bit_generator.state,
                 "layers": [],
                 "velocity": None,
@@ -656,6 +665,7 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
             n_iter_=state.epoch,
             training_state_={
                 "seed": self.training_state_["seed"],
+                "n_rows": self.training_state_["n_rows"],
                 "generator": state.rng.bit_generator.state,
                 "layers": [],
                 "velocity": state.velocity.copy(),

@@ -261,14 +261,15 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         rbm = self.rbms_[i]
         rows = self._layer_rows(X, codes, i)
         if rbm.n_iter_:
-            seed = rbm.training_state_["seed"]
-            state = rbm._resumed_state(make_units(rbm.visible, rbm.n_features_in_))
+            units = make_units(rbm.visible, rows.n_columns)
+            mean = rows.statistics().mean
+            state, kept = rbm._resumed_state(units, mean, len(rows))
         else:
-            state, seed = _new_state(rbm, rows, self._n_labels_of(i))
+            state, kept = _new_state(rbm, rows, self._n_labels_of(i))
 
         def publish(state):
             trained = copy.copy(rbm)
-            trained._publish(state, seed)
+            trained._publish(state, kept)
             self._publish_layers([*self.rbms_[:i], trained, *self.rbms_[i + 1 :]])
 
         publish(state)
@@ -522,7 +523,7 @@ def _no_chains(net):
 
 
 def _new_state(rbm, rows, n_labels):
-    """The state before the first epoch of one layer, and the layer's seed.
+    """The state before the first epoch of one layer, and what `_publish` keeps.
 
     The weights of labels begin at zero: at random, hundreds of hidden units would
     add up to strong opinions.
@@ -538,7 +539,8 @@ def _new_state(rbm, rows, n_labels):
         machine.weights[-n_labels:] = 0
         machine.hidden_bias[...] = -np.dot(statistics.mean, machine.weights)
     sampler = rbm._sampler(machine, statistics.mean)
-    return training.start(machine, statistics.mean, sampler, rng), seed
+    state = training.start(machine, statistics.mean, sampler, rng)
+    return state, {"seed": seed, "n_rows": len(rows)}
 
 
 def _labels_of_chains(labels, n_chains):

@@ -13,6 +13,7 @@ from sklearn_dbn._base import (
     all_or_nothing,
     generator_from,
     make_generator,
+    mean_of_all,
     next_epoch,
     row_dtype,
     run_epochs,
@@ -141,14 +142,13 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
     h_samples_ : ndarray of shape (n_chains, n_components)
         Hidden states of the persistent chains; no rows for ``algorithm="cd"``.
     data_mean_ : ndarray of shape (n_features,)
-        Mean of the training rows, where `partial_fit` began training of those of its
-        first call: visible offset of centering and base rate of annealed importance
-        sampling.
+        Mean of the training rows, those of all calls of `partial_fit`: visible offset
+        of centering and base rate of annealed importance sampling.
     n_iter_ : int
         Epochs done.
     training_state_ : dict
         What a warm start needs besides: velocity, hidden offset, tempered
-        chains, generator, seed of the likelihood.
+        chains, generator, seed of the likelihood, number of rows in `data_mean_`.
     log_partition_ : dict
         The last estimate of log Z: ``value`` and ``std`` in nats,
         ``effective_sample_size``, ``n_temperatures``, ``method``. There once a
@@ -320,7 +320,7 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         estimator.n_features_in_ = n_features
         sampler = estimator._sampler(rbm, data_mean)
         state = training.start(rbm, data_mean, sampler, rng)
-        estimator._publish(state, seed)
+        estimator._publish(state, {"seed": seed, "n_rows": 0})
         return estimator
 
     # --- training ---------------------------------------------------------------
@@ -356,7 +356,7 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
             If Bernoulli or softmax columns leave [0, 1].
         """
         resume = self.warm_start and hasattr(self, "components_")
-        X, rows, state, seed = self._prepare(X, sample_weight, resume)
+        X, rows, state, kept = self._prepare(X, sample_weight, resume)
         context = self._init_callback_context(max_subtasks=1)
         metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
         shown = {"estimator": self, "X": X, "y": y, "metadata": metadata}
@@ -368,7 +368,7 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
             "layer 1",
             training.epochs(state, rows, settings),
             max(0, self.n_iter - state.epoch),
-            lambda state: self._publish(state, seed),
+            lambda state: self._publish(state, kept),
             X,
             lambda: self._progress(rows),
             y,
@@ -403,19 +403,22 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
             If training leaves the finite numbers, as in `fit`.
         """
         resume = hasattr(self, "components_")
-        _, rows, state, seed = self._prepare(X, sample_weight, resume)
+        _, rows, state, kept = self._prepare(X, sample_weight, resume)
         settings = self._settings(state.rbm, self.data_mean_, len(rows))
         steps = training.epochs(state, rows, settings)
-        self._publish(next_epoch(self, "layer 1", steps), seed)
+        self._publish(next_epoch(self, "layer 1", steps), kept)
         return self
 
     def _prepare(self, X, sample_weight, resume):
-        """Validated rows, the same for batches, and the state to go on from, shown."""
+        """Validated rows, the same for batches, and the state to go on from, shown.
+
+        Besides, what `_publish` keeps.
+        """
         with all_or_nothing(self):
             X = self._validate_rows(X, reset=not resume)
-            rows, state, seed = self._rows_and_state(X, sample_weight, resume)
-            self._publish(state, seed)
-        return X, rows, state, seed
+            rows, state, kept = self._rows_and_state(X, sample_weight, resume)
+            self._publish(state, kept)
+        return X, rows, state, kept
 
     def _rows_and_state(self, X, sample_weight, resume):
         dtype = self._dtype() if resume else row_dtype(X)
@@ -425,7 +428,7 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         units = make_units(self.visible, X.shape[1])
         warn_of_range(self, units, statistics)
         if resume:
-            return rows, self._resumed_state(units), self.training_state_["seed"]
+            return rows, *self._resumed_state(units, statistics.mean, len(rows))
         rng = make_generator(self.random_state)
         seed = int(rng.integers(2**31))
         rbm = training.initial_rbm(
@@ -433,7 +436,7 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         )
         sampler = self._sampler(rbm, statistics.mean)
         state = training.start(rbm, statistics.mean, sampler, rng)
-        return rows, state, seed
+        return rows, state, {"seed": seed, "n_rows": len(rows)}
 
     def _settings(self, rbm, data_mean, n_rows):
         return training.Settings(
@@ -465,8 +468,11 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         betas = tuple(np.linspace(1, 0, self.n_temperatures).tolist())
         return ParallelTempering(betas, n_chains, base_rate(rbm, data_mean))
 
-    def _publish(self, state, seed):
-        """Show a copy of the training state as fitted attributes, all at once."""
+    def _publish(self, state, kept):
+        """Show a copy of the training state as fitted attributes, all at once.
+
+        ``kept`` is what training does not change of `training_state_`.
+        """
         weights, visible_bias, hidden_bias = (a.copy() for a in state.rbm.parameters)
         chains = state.chains
         if chains is None:
@@ -485,12 +491,15 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
                 "hidden_offset": state.offsets.hidden.copy(),
                 "tempered_chains": ladder[1:] if ladder.ndim == 3 else None,
                 "generator": state.rng.bit_generator.state,
-                "seed": seed,
+                **kept,
             },
         )
 
-    def _resumed_state(self, units):
-        """The training state that the fitted attributes describe."""
+    def _resumed_state(self, units, mean, n_rows):
+        """The training state that the fitted attributes describe, and what is kept.
+
+        ``mean`` is that of the rows to come, the number of which is ``n_rows``.
+        """
         saved = self.training_state_
         if self.n_components != len(self.intercept_hidden_):
             raise ValueError(
@@ -500,18 +509,19 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
             )
         parameters, rbm = training.on_one_vector(self._machine(units=units))
         rng, dtype = generator_from(saved["generator"]), rbm.dtype
-        offsets = Offsets(
-            np.array(self.data_mean_, dtype), np.array(saved["hidden_offset"], dtype)
-        )
+        before = np.asarray(self.data_mean_, dtype)
+        mean, n_rows = mean_of_all(before, saved["n_rows"], mean, n_rows)
+        offsets = Offsets(mean, np.array(saved["hidden_offset"], dtype))
         velocity = np.array(saved["velocity"], dtype)
-        chains = self._resumed_chains(rbm, rng)
-        return training.State(
+        chains = self._resumed_chains(rbm, mean, rng)
+        state = training.State(
             parameters, rbm, velocity, offsets, chains, rng, self.n_iter_
         )
+        return state, {"seed": saved["seed"], "n_rows": n_rows}
 
-    def _resumed_chains(self, rbm, rng):
+    def _resumed_chains(self, rbm, mean, rng):
         """The chains as they stand, or new ones where the algorithm has changed."""
-        sampler = self._sampler(rbm, self.data_mean_)
+        sampler = self._sampler(rbm, mean)
         tempered = self.training_state_["tempered_chains"]
         if self.algorithm == "cd":
             return None
@@ -522,7 +532,7 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
             ladder = np.concatenate([self.h_samples_[None], tempered])
             if ladder.shape[:2] == (len(sampler.betas), sampler.n_chains):
                 return ladder.astype(rbm.dtype, copy=False)
-        return sampler.init(rbm, base_rate(rbm, self.data_mean_), rng)
+        return sampler.init(rbm, base_rate(rbm, mean), rng)
 
     def _progress(self, rows):
         v, rbm = rows.take(np.arange(min(PREVIEW_ROWS, len(rows)))), self._machine()

@@ -1015,6 +1015,17 @@ def test_parameters_set_by_hand_are_followed(name, i, in_place):
     assert_rounding(dbm.transform(X), fresh.transform(X))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_offsets_are_the_mean_of_all_rows_that_came_in_parts(dtype):
+    X = np.sort(binary_rows(), axis=0).astype(dtype)
+    dbm = small()
+    for part in np.split(X, [3, 20]):
+        dbm.partial_fit(part)
+    assert np.abs(X[:3].mean(axis=0) - X.mean(axis=0)).max() > 0.1
+    assert_rounding(dbm.data_mean_, X.mean(axis=0))
+    assert dbm.data_mean_.dtype == dtype
+
+
 @pytest.mark.parametrize("dtype", ["float32", "int64"])
 def test_parameters_set_by_hand_to_other_types_are_followed(dtype):
     X = binary_rows()

@@ -1473,6 +1473,23 @@ def test_parameters_set_by_hand_to_other_types_are_followed(algorithm, dtype):
     assert np.abs(rbm.components_ - arrays[0]).max() < 1
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_offsets_are_the_mean_of_all_rows_that_came_in_parts(dtype):
+    X = np.sort(binary_rows(40), axis=0).astype(dtype)
+    rbm = small()
+    for part in np.split(X, [3, 20]):
+        rbm.partial_fit(part)
+    assert np.abs(X[:3].mean(axis=0) - X.mean(axis=0)).max() > 0.1
+    assert_rounding(rbm.data_mean_, X.mean(axis=0))
+    assert rbm.data_mean_.dtype == dtype
+
+
+def test_offsets_of_parameters_from_elsewhere_follow_the_rows():
+    X = binary_rows(40)
+    rbm = known(4, X.shape[1]).partial_fit(X)
+    assert_rounding(rbm.data_mean_, X.mean(axis=0))
+
+
 def test_hidden_units_pruned_by_hand_are_gone():
     X = binary_rows()
     rbm = small().fit(X)
