@@ -80,6 +80,9 @@ class UpDown:
             delta(layer, above, below, rate, step)
         n_steps = int(updates.at(self.n_gibbs_steps, state.epoch))
         visible = with_labels(net, states[-1], labels)
+        if net.recognition and self.recognition_rate:
+            # Its mean moves as recognition learns. Far from it, training runs away.
+            updates.slide(state.offsets.visible, offset_shares(visible), visible)
         dreamt = top_step(state, visible, self.sampler, n_steps, rate, out.top)
         rate *= self.recognition_rate * len(v) / len(dreamt)
         sleep(net, dreamt, rate, out.recognition, state.rng)
@@ -97,9 +100,7 @@ def delta(layer, rows, targets, rate, step):
 def top_step(state, visible, sampler, n_steps, rate, step):
     """One step of the associative memory; returns penultimate states of its own.
 
-    ``rate`` is per row of ``visible``, the data's rows. As recognition learns, their
-    mean moves, and the offsets of centering must follow: far from it, training runs
-    away after some thirty epochs.
+    ``rate`` is per row of ``visible``, the data's rows.
     """
     net, n_rows = state.net, len(visible)
     n_model = sampler.n_rows(n_rows)
@@ -115,14 +116,16 @@ def top_step(state, visible, sampler, n_steps, rate, step):
     scratch = [np.empty((n_model, n), visible.dtype) for n in top.weights.shape]
     v[n_model:-2] = visible
     sampler.step(top, chains, v[:-2], h[:-2], n_model, scratch, state.rng, n_steps)
-    share = np.full(n_rows, updates.OFFSET_RATE / n_rows, v.dtype)
-    updates.slide(state.offsets.hidden, share, h[n_model:-2])
-    if net.recognition:
-        updates.slide(state.offsets.visible, share, visible)
+    updates.slide(state.offsets.hidden, offset_shares(visible), h[n_model:-2])
     signed = np.full(n_model + n_rows, rate, v.dtype)
     signed[:n_model] = -rate * n_rows / n_model
     updates.centred_gradient(v, h, signed, step.parameters, state.offsets)
     return v[:n_model, : net.n_penultimate]
+
+
+def offset_shares(rows):
+    """What each row of a batch counts for in the offsets of centering."""
+    return np.full(len(rows), updates.OFFSET_RATE / len(rows), rows.dtype)
 
 
 def chains_of(state, sampler):

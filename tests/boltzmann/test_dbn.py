@@ -568,13 +568,14 @@ def test_offsets_of_the_top_follow_what_recognition_passes_up(sampler):
     np.testing.assert_allclose(state.offsets.visible, expected, atol=0.03)
 
 
-def test_offsets_of_a_single_layer_are_the_mean_of_its_rows():
-    net = some_net((4, 3))
+@pytest.mark.parametrize(("sizes", "rate"), [((4, 3), 1.0), ((4, 3, 2), 0.0)])
+def test_offsets_rest_where_nothing_is_learnt_below_the_top(sizes, rate):
+    net = some_net(sizes)
     v, labels = binary_rows(4, 6), np.eye(N_LABELS)[np.arange(6) % N_LABELS]
     state = state_of(net)
     before = state.offsets.visible.copy()
     out = tuning.views(np.zeros_like(state.parameters), state.net)
-    UpDown().step(state, v, labels, 0.0, out)
+    UpDown(recognition_rate=rate).step(state, v, labels, 0.0, out)
     np.testing.assert_array_equal(state.offsets.visible, before)
 
 
