@@ -182,7 +182,7 @@ def main():
     parser.add_argument("--stage", choices=PUBLISHED, default="up-down")
     parser.add_argument("--validate", action="store_true")
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--up-down-epochs", type=int, default=200)
+    parser.add_argument("--up-down-epochs", type=int, default=110)
     parser.add_argument("--decay-epochs", type=int, default=40)
     parser.add_argument("--weight-decay", type=float, default=0.0, help="of up-down")
     parser.add_argument("--every", type=int, default=5)
