@@ -531,7 +531,7 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
 
     def _layer_rows(self, i, X, weights, batch_size):
         """What layer ``i`` learns from: the means that the doubled layers pass up."""
-        dtype = self.weights_[0].dtype
+        dtype = self._machine().dtype
         below = [self._layer_machine(k) for k in range(i)]
 
         def pass_up(rows, out):
@@ -611,8 +611,8 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
 
     def _joint_stage(self, X, weights):
         """Name, epochs, their number, `publish` and report of joint training."""
-        rows = rows_for_batches(X, self.weights_[0].dtype, weights, self.batch_size)
         state = self._joint_state()
+        rows = rows_for_batches(X, state.dbm.dtype, weights, self.batch_size)
         self._publish(state)
         steps = joint.epochs(state, rows, self._settings())
         n_epochs = max(0, self.n_iter - state.epoch)

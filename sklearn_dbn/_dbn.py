@@ -280,11 +280,10 @@ default="up-down"
         if not isinstance(top_rbm, RBMTransformer):
             raise TypeError(f"top_rbm must be an RBMTransformer; found {top_rbm!r}.")
         check_is_fitted(top_rbm)
-        dtype = top_rbm.components_.dtype
+        dtype = top_rbm._machine().dtype
         weights, intercepts = checked_layers(weights, intercepts, dtype)
         widths = [len(bias) for bias in intercepts]
-        n_top = len(top_rbm.intercept_hidden_)
-        self = cls((*widths[1:], n_top), **params)
+        self = cls((*widths[1:], top_rbm._n_features_out), **params)
         self._validate_params()
         self._schedules()
         self._dropout(len(widths))

@@ -3,6 +3,7 @@
 import itertools
 import math
 import warnings
+from copy import deepcopy
 
 import numpy as np
 import pandas as pd
@@ -1033,12 +1034,18 @@ def test_parameters_set_by_hand_to_other_types_are_followed(dtype):
     weights = [np.rint(3 * array) for array in dbm.weights_]
     intercepts = [np.rint(array) for array in dbm.intercepts_]
     fresh = DBMTransformer.from_parameters(weights, intercepts)
+    same = deepcopy(dbm)
+    same.weights_, same.intercepts_ = deepcopy((weights, intercepts))
     dbm.weights_ = [array.astype(dtype) for array in weights]
     dbm.intercepts_ = [array.astype(dtype) for array in intercepts]
     assert_rounding(dbm.score_samples(X), fresh.score_samples(X))
     kept = "float32" if dtype == "float32" else "float64"
     assert dbm.sample(3).dtype == kept
-    assert dbm.partial_fit(X).weights_[0].dtype == kept
+    share = np.linspace(0.5, 1.5, len(X))
+    assert dbm.partial_fit(X, sample_weight=share).weights_[0].dtype == kept
+    if kept == "float64":
+        same.partial_fit(X, sample_weight=share)
+        np.testing.assert_array_equal(dbm.weights_[0], same.weights_[0])
 
 
 @pytest.mark.parametrize("name", ["fit", "partial_fit"])
