@@ -211,9 +211,10 @@ def with_input_doubled(dbm, field, layer):
 def sweep(dbm, field, means, damping=0.0):
     """Mean-field updates of odd, then even layers; each row's largest change.
 
-    ``field`` is the bottom-up field of the first layer, which stays. Undamped, odd
-    layers are functions of the even ones, so that the change is that of even layers,
-    and no update lowers the bound.
+    The list ``means`` gets new arrays and spoils the old ones. ``field`` is the
+    bottom-up field of the first layer, which stays. Undamped, odd layers are functions
+    of the even ones, so that the change is that of even layers, and no update lowers
+    the bound.
     """
     state = [None, *means]
     change = np.zeros(len(field), field.dtype)
@@ -229,8 +230,9 @@ def sweep(dbm, field, means, damping=0.0):
             if damping:
                 new += damping * (old - new)
             if damping or start == 2:
-                np.maximum(change, np.abs(new - old).max(axis=1), out=change)
-            old[...] = new
+                distance = np.abs(np.subtract(new, old, out=old), out=old)
+                np.maximum(change, distance.max(axis=1), out=change)
+            means[layer - 1] = state[layer] = new
     return change
 
 
