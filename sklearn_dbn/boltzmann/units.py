@@ -28,7 +28,6 @@ where one is given.
 
 import math
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 
@@ -37,11 +36,6 @@ MEAN_MARGIN = 1e-3
 MASS_FLOOR = 1e-30
 CELL = np.float32(2**-16)
 FEW_NUMBERS = 4096
-MANY_NUMBERS = 16384
-CELL_BITS = 14
-N_CELLS = 2**CELL_BITS
-EDGE_CELLS = 256
-SMALLEST_SHARE = 2.0**-53
 RATIOS_IN_RANGE = 64
 
 
@@ -104,49 +98,6 @@ def uniform(rng, shape, dtype, out=None, low=0):
     return out
 
 
-@cache
-def _quantile_lines():
-    """Lower end and width, in each of N_CELLS cells, of the logistic quantile."""
-    edge = np.arange(1, N_CELLS)
-    inner = np.log(edge) - np.log(N_CELLS - edge)
-    ends = np.concatenate([[0], inner, [0]])
-    return ends[:-1].astype(np.float32), np.diff(ends).astype(np.float32)
-
-
-def logistic_quantiles(share):
-    """The logistic quantile ``log(u / (1 - u))`` at ``u = (cell + share) / N_CELLS``.
-
-    ``share`` is between 0 and 1. The quantile is as good as straight within a cell,
-    where the line between its ends errs by less than 3e-8 in ``u``, except in the
-    first and last EDGE_CELLS, which are exact.
-    """
-    lower, width = _quantile_lines()
-    quantiles = width * np.float32(share)
-    quantiles += lower
-    u = np.add.outer((share, 1 - share), np.arange(EDGE_CELLS)) / N_CELLS
-    first, last = np.log(u / (1 - u))
-    quantiles[:EDGE_CELLS] = first
-    quantiles[: -EDGE_CELLS - 1 : -1] = -last
-    return quantiles
-
-
-def logistic_noise(rng, shape, out=None):
-    """Float32 numbers of the logistic distribution, in ``out`` if it is contiguous.
-
-    A field exceeds one with the probability that its unit is on. Random bits of each
-    are the number of a cell, and where in its cell it lies is common to all: two
-    depend on each other only within a cell, as in :func:`uniform`.
-    """
-    if out is None or not out.flags.c_contiguous:
-        out = np.empty(shape, np.float32)
-    words = rng.bit_generator.random_raw((out.size + 3) // 4)
-    bits = words.view(np.uint16)[: out.size]
-    bits >>= 16 - CELL_BITS
-    quantiles = logistic_quantiles(max(rng.random(), SMALLEST_SHARE))
-    cells = bits.reshape(out.shape).astype(np.intp)
-    return np.take(quantiles, cells, out=out, mode="clip")
-
-
 def _fill(out, values):
     if out is None:
         return values
@@ -174,13 +125,7 @@ class Bernoulli(Family):
         return np.less(noise, mean, out=noise if out is None else out)
 
     def sample(self, field, rng, out=None):
-        """On where the field exceeds a number of the logistic distribution.
-
-        Of few numbers, where ``tanh(field / 2)`` exceeds one uniform in [-1, 1).
-        """
-        if field.dtype == np.float32 and field.size >= MANY_NUMBERS:
-            noise = logistic_noise(rng, field.shape, out)
-            return np.less(noise, field, out=noise if out is None else out)
+        """On where ``tanh(field / 2)`` exceeds a number uniform in [-1, 1)."""
         field *= 0.5
         np.tanh(field, out=field)
         noise = uniform(rng, field.shape, field.dtype, out, low=-1)

@@ -4,21 +4,17 @@ import math
 
 import numpy as np
 import pytest
-from scipy import special, stats
+from scipy import stats
 from scipy.special import expit
 
 from sklearn_dbn.boltzmann.units import (
-    MANY_NUMBERS,
     MEAN_MARGIN,
-    N_CELLS,
     Bernoulli,
     Gaussian,
     Joint,
     Softmax,
     log_product,
     logistic,
-    logistic_noise,
-    logistic_quantiles,
     softplus,
     uniform,
 )
@@ -277,66 +273,6 @@ def test_uniform_numbers_resolve_small_probabilities(dtype, low):
 def test_uniform_numbers_stay_in_their_half_open_interval(dtype, low, n_numbers):
     assert uniform(ConstantBits(1), (n_numbers,), dtype, low=low).max() < 1
     assert uniform(ConstantBits(0), (n_numbers,), dtype, low=low).min() == low
-
-
-# --- numbers of the logistic distribution -------------------------------------
-
-
-def test_quantiles_give_every_field_the_probability_of_its_mean():
-    """Over all cells and many places in them, no random numbers needed."""
-    n_places, field = 4000, np.linspace(-10, 10, 1001)
-    exceeded = np.zeros(len(field))
-    for place in range(n_places):
-        quantiles = logistic_quantiles((place + 0.5) / n_places)
-        exceeded += np.searchsorted(quantiles, field.astype(np.float32))
-    share, exact = exceeded / n_places / N_CELLS, special.expit(field)
-    np.testing.assert_allclose(share, exact, rtol=1e-3, atol=0)
-    np.testing.assert_allclose(share, exact, rtol=0, atol=6e-8)
-
-
-@pytest.mark.parametrize("share", [2.0**-53, 1e-6, 0.3, 1 - 2.0**-53])
-def test_quantiles_rise_within_finite_bounds(share):
-    quantiles = logistic_quantiles(share)
-    assert quantiles.dtype == np.float32 and (np.diff(quantiles) >= 0).all()
-    assert np.abs(quantiles).max() < 50
-    u = (np.arange(N_CELLS) + share) / N_CELLS
-    reached = special.expit(quantiles.astype(np.float64))
-    np.testing.assert_allclose(reached, u, rtol=0, atol=6e-8)
-    np.testing.assert_allclose(reached[:1000], u[:1000], rtol=3e-5)
-
-
-def test_logistic_noise_has_the_logistic_distribution():
-    noise = logistic_noise(np.random.default_rng(0), (400, 500))
-    assert noise.dtype == np.float32
-    assert stats.kstest(noise.ravel().astype(np.float64), "logistic").pvalue > 1e-4
-    cell = (special.expit(noise) * 4).astype(int).reshape(-1, 2) @ [4, 1]
-    assert reference.chi_square_p_value(cell, np.full(16, 1 / 16)) > 1e-4
-
-
-def test_logistic_noise_resolves_small_probabilities():
-    """Below a quarter of one cell of 16 bits; see the test of uniform numbers."""
-    n_calls, n, share = 4000, 5000, 0.25 / N_CELLS
-    rng, edge = np.random.default_rng(0), special.logit(share)
-    below = sum(
-        np.count_nonzero(logistic_noise(rng, (n,)) < edge) for _ in range(n_calls)
-    )
-    q = 1 / N_CELLS
-    variance = n_calls * (n * q + n * n * q * q) / 4
-    assert abs(below - n_calls * n * share) <= 5 * math.sqrt(variance)
-
-
-@pytest.mark.parametrize("n_units", [MANY_NUMBERS - 1, MANY_NUMBERS])
-def test_few_and_many_units_are_on_as_often_as_their_mean_says(n_units):
-    """Each field on its own, few or many of them in a call; and none at -1e4."""
-    fields, n_calls = np.array([-6, -2, -0.5, 0, 1, 4, 1e4, -1e4], np.float32), 40
-    rng, on = np.random.default_rng(0), np.zeros(len(fields))
-    which = np.arange(n_units) % len(fields)
-    for _ in range(n_calls):
-        drawn = Bernoulli().sample(fields[which][None], rng)[0]
-        on += np.bincount(which, drawn, len(fields))
-    n_draws, mean = n_calls * np.bincount(which), special.expit(fields)
-    spread = np.sqrt(n_draws * mean * (1 - mean))
-    assert (np.abs(on - n_draws * mean) <= 4.5 * spread + 1e-9).all()
 
 
 # --- fields of means, completion ----------------------------------------------
