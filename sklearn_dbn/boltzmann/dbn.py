@@ -430,24 +430,40 @@ def lower_bound(net, v, rng):
     sizes = [len(layer.bias) for layer in net.recognition]
     if not sizes:
         return -net.top.free_energy(v)
-    total = np.zeros(len(v), np.float64)
     if sum(sizes) <= ENUMERABLE_UNITS:
-        for states in all_paths(sizes, v.dtype):
-            log_p, log_q = path_terms(net, v, states)
-            total += np.exp(log_q.astype(np.float64)) * (log_p - log_q)
-        return total
+        return bound_over_all_paths(net, v, sizes)
+    total = np.zeros(len(v), np.float64)
     for noise in rng.random((N_DRAWS, sum(sizes)), dtype=v.dtype):
         log_p, log_q = path_terms(net, v, drawn_path(net, v, noise))
         total += log_p - log_q
     return total / N_DRAWS
 
 
-def all_paths(sizes, dtype):
-    """Every state of the layers between data and top, as one-row arrays."""
+def bound_over_all_paths(net, v, sizes):
+    """The expectation over every path, each weighed by ``q(path | v)``.
+
+    What lies above the first states of a path does not depend on the row; what joins
+    both is one product for many rows and all paths.
+    """
     n_units = sum(sizes)
-    ends = np.cumsum(sizes)[:-1]
-    for row in Bernoulli().states(np.arange(2**n_units), n_units, dtype):
-        yield [part[None] for part in np.split(row, ends)]
+    paths = Bernoulli().states(np.arange(2**n_units), n_units, v.dtype)
+    first, *others = np.split(paths, np.cumsum(sizes)[:-1], axis=1)
+    above = Net(net.recognition[1:], net.generative[1:], net.top, net.n_labels)
+    log_p_above, log_q_above = path_terms(above, first, others)
+    recognise, generate = net.recognition[0], net.generative[0]
+    down = generate.field(first)
+    log_p_above -= generate.units.cumulant(down)
+    total = np.empty(len(v), np.float64)
+    for part in slices(len(v), max(1, CACHED // len(paths))):
+        rows, fields = v[part], recognise.field(v[part])
+        log_q = np.dot(fields, first.T) + log_q_above
+        log_q -= recognise.units.cumulant(fields)[:, None]
+        log_p = np.dot(rows, down.T) + log_p_above
+        log_p += generate.units.log_base(rows)[:, None]
+        log_p -= log_q
+        weights = np.exp(log_q.astype(np.float64))
+        total[part] = np.einsum("ij,ij->i", weights, log_p)
+    return total
 
 
 def drawn_path(net, v, noise):
@@ -463,7 +479,7 @@ def drawn_path(net, v, noise):
 
 def path_terms(net, v, states):
     """``log p(v, path)`` up to log Z, and ``log q(path | v)``, of each row."""
-    log_p, log_q, below = -net.top.free_energy(states[-1]), 0, v
+    log_p, log_q, below = -net.top.free_energy([v, *states][-1]), 0, v
     for recognise, generate, above in zip(
         net.recognition, net.generative, states, strict=True
     ):
