@@ -35,6 +35,7 @@ from sklearn_dbn._parameters import (
     hidden_sizes,
     make_units,
     pairs_of,
+    plain_visible,
     require_count,
     require_possible_mean,
     require_same_sizes,
@@ -332,7 +333,12 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         data_mean = checked_vector(data_mean, n_features, dtype, "data_mean")
         require_possible_mean(machine.visible, data_mean)
         estimator.n_features_in_ = n_features
-        estimator.training_state_ = {"seed": seed, "n_rows": 0, "layers": []}
+        estimator.training_state_ = {
+            "seed": seed,
+            "n_rows": 0,
+            "visible": plain_visible(estimator._templates(machine.n_layers)[0].visible),
+            "layers": [],
+        }
         state = joint.start(machine, data_mean, estimator.n_chains, rng)
         estimator._publish(state)
         return estimator
@@ -471,6 +477,7 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
             training_state_={
                 "seed": seed,
                 "n_rows": len(rows),
+                "visible": plain_visible(self._templates(len(sizes))[0].visible),
                 "generator": rng.bit_generator.state,
                 "layers": [],
                 "velocity": None,
@@ -516,7 +523,7 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
 
         publish(state)
         settings = template._settings(state.rbm, state.offsets.visible, len(rows))
-        n_epochs = max(0, template.n_iter - state.epoch)
+        n_epochs = max(0, int(template.n_iter) - state.epoch)
         steps = training.epochs(state, rows, settings)
         report = partial(self._layer_report, rows, i)
         return f"layer {i + 1}", steps, n_epochs, publish, report
@@ -615,7 +622,7 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         rows = rows_for_batches(X, state.dbm.dtype, weights, self.batch_size)
         self._publish(state)
         steps = joint.epochs(state, rows, self._settings())
-        n_epochs = max(0, self.n_iter - state.epoch)
+        n_epochs = max(0, int(self.n_iter) - state.epoch)
         report = partial(self._joint_report, rows)
         return "joint training", steps, n_epochs, self._publish, report
 
@@ -627,7 +634,7 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
             momentum=schedule("momentum", self.momentum, FRACTION),
             weight_decay=float(self.weight_decay),
             centering=self.centering,
-            batch_size=self.batch_size,
+            batch_size=int(self.batch_size),
             draw_visible=self.draw_visible,
             sparsity_target=self.sparsity_target,
             sparsity_cost=float(self.sparsity_cost),
@@ -635,7 +642,7 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
 
     def _mean_field(self):
         return dbm.MeanField(
-            self.n_mean_field_steps, self.mean_field_tol, float(self.damping)
+            int(self.n_mean_field_steps), self.mean_field_tol, float(self.damping)
         )
 
     def _joint_state(self):
@@ -666,6 +673,7 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
             training_state_={
                 "seed": self.training_state_["seed"],
                 "n_rows": self.training_state_["n_rows"],
+                "visible": self.training_state_["visible"],
                 "generator": state.rng.bit_generator.state,
                 "layers": [],
                 "velocity": state.velocity.copy(),
@@ -701,8 +709,7 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
     def _machine(self, dtype=None):
         """The fitted attributes as a machine of the engine."""
         check_is_fitted(self)
-        n_layers = len(self.weights_)
-        visible = make_units(self._templates(n_layers)[0].visible, self.n_features_in_)
+        visible = make_units(self.training_state_["visible"], self.n_features_in_)
         machine = dbm.DBM(tuple(self.weights_), tuple(self.intercepts_), visible)
         return machine.astype(dtype or row_dtype(np.asarray(self.weights_[0])))
 
@@ -941,7 +948,7 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         that at the start it gives its mean-field means (Salakhutdinov & Hinton 2009,
         section 4.2); layers between it and the top have their input doubled. The
         output layer starts at zero. `fit` and `partial_fit` of the result go on from
-        there.
+        there, the second on rows of all classes unless `warm_start` is set to False.
 
         Parameters
         ----------
@@ -980,7 +987,8 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         here with ``fine_tuning="discriminative"``, schedules, dropout and adversarial
         training. Before that, some epochs with ``fine_tuning="up-down"`` and
         ``recognition_rate=0`` teach the top RBM the labels, as greedy pre-training of
-        a DBNClassifier does; generative weights begin at those of the machine.
+        a DBNClassifier does; generative weights begin at those of the machine, and
+        between hidden layers at twice those, as in a pass down.
 
         Parameters
         ----------
@@ -1007,8 +1015,8 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         require_unset(dbn_params, ["hidden_layer_sizes", "rbm", "warm_start"], "to_dbn")
         weights, biases = self._upward(wide)
         classes, dtype = distinct_classes(classes), weights[0].dtype
-        visible = self._templates(len(weights))[0].visible
-        blocks = [*pairs_of(visible, self.n_features_in_)]
+        visible = self.training_state_["visible"]
+        blocks = pairs_of(visible, self.n_features_in_)
         if wide:
             blocks += [("bernoulli", len(bias)) for bias in self.intercepts_[2:3]]
         n_inputs = [size for _, size in blocks]
@@ -1023,6 +1031,7 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
             np.concatenate([bias_below, np.zeros(n_labels, dtype)]),
             biases[-1],
             visible=[*kinds, ("softmax", n_labels)],
+            random_state=self.training_state_["seed"],
         )
         dbn = DBNClassifier.from_parameters(
             below,

@@ -20,6 +20,7 @@ from sklearn_dbn._parameters import (
     make_units,
     pairs_of,
     plain_array,
+    plain_visible,
     require_count,
     require_unset,
     validate_templates,
@@ -307,6 +308,8 @@ default="up-down"
             training_state_={
                 "seed": int(rng.integers(2**31)),
                 "generator": rng.bit_generator.state,
+                "visible": plain_visible(templates[0].visible),
+                "stage": 0,
                 "parameters": None,
             },
         )
@@ -633,7 +636,8 @@ default="up-down"
         """A perceptron whose layers start at the recognition weights.
 
         The output layer starts at the weights of the label block. `fit` and
-        `partial_fit` of the result go on from there.
+        `partial_fit` of the result go on from there, the second on rows of all classes
+        unless `warm_start` is set to False.
 
         Parameters
         ----------
@@ -976,8 +980,9 @@ class DBNTransformer(DeepBeliefNetwork):
         ``log p(v) >= E_q[log p(v, h) - log q(h | v)]``, with q the recognition
         weights. The expectation is exact where at most 12 units lie between data
         and top RBM, else the mean over 20 paths, the same random numbers for every
-        row. log Z of the top RBM is that of `RBMTransformer.log_partition`, by
-        enumeration or annealed importance sampling.
+        row: an estimate of the bound that may come out above it, and whose error the
+        rows have partly in common. log Z of the top RBM is that of
+        `RBMTransformer.log_partition`, by enumeration or annealed importance sampling.
 
         Parameters
         ----------

@@ -24,6 +24,7 @@ from sklearn_dbn._parameters import (
     hidden_sizes,
     make_units,
     pairs_of,
+    plain_visible,
     require_count,
     require_same_sizes,
     schedule,
@@ -99,6 +100,8 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         self.training_state_ = {
             "seed": seeds[-1],
             "generator": rng.bit_generator.state,
+            "visible": plain_visible(templates[0].visible),
+            "stage": 0,
             "parameters": None,
         }
 
@@ -150,7 +153,7 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         layers = [] if done else self._unfinished_layers()
         for i in layers:
             rbm = self.rbms_[i]
-            self._train_layer_on(X, codes, i, max(0, rbm.n_iter - rbm.n_iter_))
+            self._train_layer_on(X, codes, i, max(0, int(rbm.n_iter) - rbm.n_iter_))
         if self.fine_tuning is not None:
             self._tune_on(X, codes)
         elif not self.rbms_:
@@ -162,24 +165,31 @@ class DeepBeliefNetwork(BoltzmannEstimator):
             self._train_layer_on(X, codes, len(self.rbms_) - 1, 1)
 
     def _unfinished_layers(self):
-        """Numbers of the layers to train: none below one that has begun."""
-        begun = max((i for i, rbm in enumerate(self.rbms_) if rbm.n_iter_), default=0)
+        """Numbers of the layers to train: none below a stage that has begun."""
         return [
             i
             for i, rbm in enumerate(self.rbms_)
-            if i >= begun and (rbm.n_iter_ == 0 or rbm.n_iter_ < rbm.n_iter)
+            if i >= self.training_state_["stage"]
+            and (rbm.n_iter_ == 0 or rbm.n_iter_ < rbm.n_iter)
         ]
+
+    def _begin_stage(self, number):
+        """Remember how far training has come: to a layer, or past them all."""
+        self.training_state_ = {**self.training_state_, "stage": number}
 
     def _tune(self, X, y, codes, context):
         """Fine-tune until `n_iter` epochs are done."""
         rows = self._rows(X, codes)
         state = self._tuning_state(rows, codes)
+        n_epochs = max(0, int(self.n_iter) - state.epoch)
+        if n_epochs:
+            self._begin_stage(len(self.rbms_))
         run_epochs(
             self,
             context,
             "fine-tuning",
             tuning.epochs(state, rows, codes, self._settings(state.net)),
-            max(0, self.n_iter - state.epoch),
+            n_epochs,
             self._publish,
             X,
             lambda: self._report(rows, codes),
@@ -243,7 +253,7 @@ class DeepBeliefNetwork(BoltzmannEstimator):
             context,
             f"layer {i + 1}",
             steps,
-            max(0, rbm.n_iter - rbm.n_iter_),
+            max(0, int(rbm.n_iter) - rbm.n_iter_),
             publish,
             X,
             lambda: self.rbms_[i]._progress(rows),
@@ -260,6 +270,7 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         """The epochs of one layer, how to publish each, and the rows they take."""
         rbm = self.rbms_[i]
         rows = self._layer_rows(X, codes, i)
+        self._begin_stage(i)
         if rbm.n_iter_:
             units = make_units(rbm.visible, rows.n_columns)
             mean = rows.statistics().mean
@@ -278,7 +289,7 @@ class DeepBeliefNetwork(BoltzmannEstimator):
 
     def _warn_of_range(self, X):
         """One warning if X leaves the range of its units."""
-        units = make_units(self._first_visible(), X.shape[1])
+        units = make_units(self.training_state_["visible"], X.shape[1])
         warn_of_range(self, units, Rows(X, row_dtype(X)).statistics())
 
     def _publish_layers(self, rbms):
@@ -306,6 +317,8 @@ class DeepBeliefNetwork(BoltzmannEstimator):
             training_state_={
                 "seed": self.training_state_["seed"],
                 "generator": state.rng.bit_generator.state,
+                "visible": self.training_state_["visible"],
+                "stage": 0,
                 "parameters": state.parameters.copy(),
                 "velocity": state.velocity.copy(),
                 "hidden_offset": state.offsets.hidden.copy(),
@@ -355,7 +368,7 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         """The generative objective."""
         sampler = ContrastiveDivergence()
         if self.n_chains is not None:
-            sampler = Persistent(self.n_chains)
+            sampler = Persistent(int(self.n_chains))
         n_steps = self._schedules()["n_gibbs_steps"]
         return UpDown(n_steps, self.recognition_rate, sampler)
 
@@ -366,7 +379,7 @@ class DeepBeliefNetwork(BoltzmannEstimator):
             learning_rate=schedules["learning_rate"],
             momentum=schedules["momentum"],
             weight_decay=self.weight_decay,
-            batch_size=self.batch_size,
+            batch_size=int(self.batch_size),
             averaging=self.averaging,
             draw_visible=self.draw_visible,
         )
@@ -378,7 +391,7 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         check_is_fitted(self)
         top = self.top_rbm_._machine()
         n_layers = len(self.recognition_weights_)
-        units = make_units(self._first_visible(), self.n_features_in_)
+        units = make_units(self.training_state_["visible"], self.n_features_in_)
         families = [units, *[dbn.Bernoulli()] * n_layers]
         net = dbn.Net(
             tuple(
@@ -404,9 +417,6 @@ class DeepBeliefNetwork(BoltzmannEstimator):
     @property
     def _n_features_out(self):
         return len(self.top_rbm_.intercept_hidden_)
-
-    def _first_visible(self):
-        return self._templates(1 + len(self.recognition_weights_))[0].visible
 
     def _map(self, X, function, n_columns=None, side_by_side=False):
         """``function(net, rows, out)`` on blocks of the validated rows of X."""

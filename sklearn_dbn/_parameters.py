@@ -209,6 +209,13 @@ def pairs_of(visible, n_features):
     return [tuple(pair) for pair in visible]
 
 
+def plain_visible(visible):
+    """`visible` as a fitted estimator keeps it: a string, or a list of lists."""
+    if isinstance(visible, str):
+        return visible
+    return [[kind, int(size)] for kind, size in visible]
+
+
 def require_count(name, value, least=1):
     """Raise unless a parameter is an integer of at least ``least``."""
     is_count = isinstance(value, Integral) and not isinstance(value, bool)

@@ -29,8 +29,8 @@ def started_regressor(weights, biases, params, names=None):
     require_unset(params, SET_HERE, "to_mlp")
     sizes = tuple(len(bias) for bias in biases)
     mlp = MLPRegressor(hidden_layer_sizes=sizes, **OPTIONS, **params)
-    starter = MLPRegressor(hidden_layer_sizes=sizes, **OPTIONS, random_state=0)
-    starter.partial_fit(np.zeros((2, weights[0].shape[0])), np.zeros(2))
+    starter = MLPRegressor(mlp.loss, sizes, **OPTIONS, random_state=0)
+    starter.partial_fit(np.zeros((2, weights[0].shape[0])), np.ones(2))
     return _started(mlp, starter, weights, biases, None, names)
 
 

@@ -367,7 +367,7 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
             context,
             "layer 1",
             training.epochs(state, rows, settings),
-            max(0, self.n_iter - state.epoch),
+            max(0, int(self.n_iter) - state.epoch),
             lambda state: self._publish(state, kept),
             X,
             lambda: self._progress(rows),
@@ -444,7 +444,7 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
             **self._schedules(n_rows),
             weight_decay=float(self.weight_decay),
             centering=self.centering,
-            batch_size=self.batch_size,
+            batch_size=int(self.batch_size),
             draw_visible=self.draw_visible,
         )
 
@@ -452,7 +452,7 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         """Parameters that may change from epoch to epoch, checked to lie in range."""
         momentum = self.momentum
         if isinstance(momentum, str):
-            momentum = _automatic_momentum(n_rows, self.batch_size)
+            momentum = _automatic_momentum(n_rows, int(self.batch_size))
         return {
             "learning_rate": schedule("learning_rate", self.learning_rate, POSITIVE),
             "n_gibbs_steps": schedule("n_gibbs_steps", self.n_gibbs_steps, COUNT),
@@ -460,7 +460,7 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         }
 
     def _sampler(self, rbm, data_mean):
-        n_chains = self.n_chains or self.batch_size
+        n_chains = int(self.n_chains or self.batch_size)
         if self.algorithm == "cd":
             return ContrastiveDivergence()
         if self.algorithm == "pcd":

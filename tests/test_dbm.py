@@ -1234,6 +1234,29 @@ def test_a_network_is_tuned_from_the_weights(of_digits, digits, n_layers):
     assert net.fit(wide, y).score(wide, y) > max(0.8, before)
 
 
+def test_a_network_begins_the_same_each_time(of_digits):
+    one, other = (of_digits[2].to_dbn([0, 1], random_state=0) for _ in range(2))
+    for name in ("h_samples_", "data_mean_"):
+        found = getattr(other.top_rbm_, name)
+        np.testing.assert_array_equal(getattr(one.top_rbm_, name), found)
+
+
+def test_generative_weights_of_a_network_are_doubled_between_hidden_layers(of_digits):
+    dbm = of_digits[3]
+    first, second = dbm.to_dbn([0, 1], wide=False, random_state=0).generative_weights_
+    np.testing.assert_array_equal(first, dbm.weights_[0].T)
+    np.testing.assert_array_equal(second, 2 * dbm.weights_[1].T)
+
+
+def test_a_fitted_machine_keeps_its_visible_units():
+    X = np.random.default_rng(0).standard_normal((60, 4))
+    rbm = RBMTransformer(visible="gaussian", learning_rate=0.01, n_iter=2)
+    dbm = DBMTransformer((3, 2), rbm=rbm, n_iter=2, random_state=0, warm_start=True)
+    dbm.fit(X).set_params(rbm=RBMTransformer(n_iter=2), n_iter=3)
+    for machine in (dbm, by_pickle(dbm).fit(X)):
+        assert len(np.unique(machine.sample(50, random_state=0))) == 200
+
+
 @every_number
 def test_a_network_of_rows_alone_begins_as_mean_field_does(of_digits, digits, n_layers):
     (X, y), dbm = digits, of_digits[n_layers]

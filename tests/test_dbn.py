@@ -772,3 +772,11 @@ def test_to_mlp_is_a_regressor(digits):
     np.testing.assert_array_equal(mlp.predict(X), np.zeros(len(X)))
     with pytest.warns(Warning, match="Maximum iterations"):
         mlp.fit(X, y)
+
+
+def test_to_mlp_learns_by_the_loss_asked_for(digits):
+    X, y = digits
+    mlp = DBNTransformer((30, 20), n_iter=1).fit(X).to_mlp(loss="poisson")
+    np.testing.assert_array_equal(mlp.predict(X), np.ones(len(X)))
+    assert mlp.partial_fit(X, y).predict(X).min() > 0
+    assert np.isfinite(mlp.loss_curve_).all()

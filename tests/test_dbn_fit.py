@@ -290,6 +290,62 @@ def test_a_stopped_layer_stays_once_the_next_has_begun(estimator, digits):
     assert_same(fitted, again)
 
 
+class StopEveryLayer(Interruption):
+    """Stops each layer after its first epoch; Ctrl-C as one epoch begins."""
+
+    def on_fit_task_end(self, estimator, context):
+        task, number = place_of(context)
+        return number == 0 and str(task).startswith("layer")
+
+
+@every_estimator
+@pytest.mark.parametrize("stage", TASKS[1:])
+def test_a_stopped_layer_stays_if_the_next_is_interrupted_at_once(
+    estimator, stage, digits
+):
+    whole = clone(estimator).set_callbacks(StopEveryLayer(None)).fit(*digits)
+    fitted = clone(estimator).set_params(warm_start=True)
+    fitted.set_callbacks(StopEveryLayer((stage, 0)))
+    with pytest.raises(KeyboardInterrupt):
+        fitted.fit(*digits)
+    again = by_pickle(fitted.set_callbacks())
+    assert_same(whole, again.set_callbacks(StopEveryLayer(None)).fit(*digits))
+
+
+@every_estimator
+def test_a_fitted_network_keeps_its_visible_units(estimator, digits):
+    X, y = digits
+    kinds = [["gaussian", 1], ["bernoulli", 63]]
+    rbm = clone(TEMPLATE).set_params(visible=kinds, learning_rate=0.01)
+    fitted = clone(estimator).set_params(rbm=rbm, warm_start=True).fit(X, y)
+    kinds[0][0] = "bernoulli"
+    fitted.set_params(rbm=clone(TEMPLATE), n_iter=N_EPOCHS + 1)
+    for network in (fitted, by_pickle(fitted).fit(X, y)):
+        drawn = network.sample(50, n_gibbs_steps=2, random_state=0)
+        V = drawn[0] if isinstance(drawn, tuple) else drawn
+        assert len(np.unique(V[:, 0])) == 50
+        assert set(np.unique(V[:, 1:])) <= {0, 1}
+
+
+@every_estimator
+def test_narrow_integers_are_integers(estimator, digits):
+    wide = {"batch_size": 70, "n_iter": 1, "n_chains": 5, "warm_start": True}
+    narrow = {
+        "batch_size": np.int8(70),
+        "n_iter": np.uint64(1),
+        "n_chains": np.uint8(5),
+        "rbm__batch_size": np.uint8(40),
+        "rbm__n_iter": np.uint64(N_EPOCHS),
+    }
+    whole = clone(estimator).set_params(**wide).fit(*digits)
+    fitted = clone(estimator).set_params(**wide).set_params(**narrow).fit(*digits)
+    assert_same(whole, fitted)
+    whole, fitted = whole.set_params(n_iter=3).fit(*digits), fitted.set_params(n_iter=3)
+    assert_same(whole, fitted.fit(*digits))
+    again = fitted.set_params(n_iter=np.uint64(1)).fit(*digits)
+    assert again.n_iter_ == 3
+
+
 @every_estimator
 def test_every_layer_has_a_task_and_every_epoch_under_it(estimator, digits):
     listener = Listener()

@@ -37,6 +37,14 @@ def test_automatic_momentum_grows_with_rows_and_falls_with_epochs(
     assert_same(small(**params).fit(X), small(momentum=schedule, **params).fit(X))
 
 
+def test_narrow_integers_are_integers():
+    X = rows(1200)
+    wide, narrow = {"batch_size": 40, "n_iter": 1}, {"batch_size": np.int16(40)}
+    fitted = small(**wide | narrow, warm_start=True).fit(X)
+    assert_same(fitted, small(**wide).fit(X))
+    assert fitted.set_params(n_iter=np.uint64(0)).fit(X).n_iter_ == 1
+
+
 def test_training_under_automatic_momentum_resumes():
     X = rows(1200)
     resumed = small(n_iter=4, warm_start=True).fit(X).set_params(n_iter=9).fit(X)
