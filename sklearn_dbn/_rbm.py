@@ -115,7 +115,9 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
     weight_scale : float, default=1.6
         Spread (standard deviation over the data) of the fields of the hidden
         units at the start, which sets the size of the initial weights. Larger
-        values learn sooner; about 0.01 is the customary timid start.
+        values learn sooner; about 0.01 is the customary timid start. Weights of
+        Gaussian columns are of size ``n_components ** -0.5`` at most, lest the hidden
+        units swamp the unit variance of a column; larger values change nothing there.
     batch_size : int, default=40
         Rows per update.
     n_iter : int, default=10
@@ -361,7 +363,7 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
         shown = {"estimator": self, "X": X, "y": y, "metadata": metadata}
         context.call_on_fit_task_begin(**shown)
-        settings = self._settings(state.rbm, self.data_mean_, len(rows))
+        settings = self._settings(state.rbm, state.offsets.visible, len(rows))
         run_epochs(
             self,
             context,
@@ -404,20 +406,23 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         """
         resume = hasattr(self, "components_")
         _, rows, state, kept = self._prepare(X, sample_weight, resume)
-        settings = self._settings(state.rbm, self.data_mean_, len(rows))
+        settings = self._settings(state.rbm, state.offsets.visible, len(rows))
         steps = training.epochs(state, rows, settings)
         self._publish(next_epoch(self, "layer 1", steps), kept)
         return self
 
     def _prepare(self, X, sample_weight, resume):
-        """Validated rows, the same for batches, and the state to go on from, shown.
+        """Validated rows, the same for batches, the state to begin with, what is kept.
 
-        Besides, what `_publish` keeps.
+        A new state is shown, so that the estimator is whole from the start; one that
+        goes on from what is shown is not before its first epoch has ended.
         """
         with all_or_nothing(self):
+            self._schedules(n_rows=1)
             X = self._validate_rows(X, reset=not resume)
             rows, state, kept = self._rows_and_state(X, sample_weight, resume)
-            self._publish(state, kept)
+            if not resume:
+                self._publish(state, kept)
         return X, rows, state, kept
 
     def _rows_and_state(self, X, sample_weight, resume):

@@ -24,6 +24,7 @@ from sklearn_dbn.boltzmann import likelihood, training
 from sklearn_dbn.datasets import make_bars_and_stripes
 from tests.boltzmann import assert_rounding
 from tests.fits import (
+    BAD_SCHEDULES,
     ROUND_TRIPS,
     assert_same_fit,
     assert_same_fit_to_rounding,
@@ -616,7 +617,7 @@ def test_an_interrupted_partial_fit_changes_nothing(monkeypatch):
     before = by_pickle(rbm)
     interrupt(monkeypatch, 1)
     with pytest.raises(KeyboardInterrupt):
-        rbm.partial_fit(X)
+        rbm.partial_fit(1 - X)
     assert_same_fit(rbm, before)
 
 
@@ -684,8 +685,21 @@ def test_a_diverged_partial_fit_changes_nothing():
     rbm = small().fit(X)
     before = by_pickle(rbm)
     with pytest.raises(ValueError, match="epoch 4"):
-        rbm.set_params(learning_rate=1e308).partial_fit(X)
+        rbm.set_params(learning_rate=1e308).partial_fit(1 - X)
     assert_same_fit(rbm, before)
+
+
+@pytest.mark.parametrize(("name", "value"), BAD_SCHEDULES)
+@pytest.mark.parametrize("how", ["fit", "warm fit", "partial_fit"])
+def test_a_bad_schedule_changes_nothing(name, value, how):
+    X, params = binary_rows(), {name: value, "warm_start": how == "warm fit"}
+    new, old = small().set_params(**params), small().fit(X)
+    before = by_pickle(old)
+    for rbm in (new, old.set_params(**params)):
+        with pytest.raises(ValueError, match=name):
+            getattr(rbm, how.removeprefix("warm "))(1 - X)
+    assert fitted(new) == {}
+    assert_same_fit(old, before)
 
 
 # --- parameters ---------------------------------------------------------------

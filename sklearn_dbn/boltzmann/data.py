@@ -53,9 +53,12 @@ class Rows:
         self.dtype = np.dtype(dtype)
         self.index = None
         self.weights = None
-        # `take` would copy all of an array in any other order.
+        # `take` would copy all of an array in any other order, or not aligned.
         self._plain = (
-            not sparse.issparse(X) and X.dtype == self.dtype and X.flags.c_contiguous
+            not sparse.issparse(X)
+            and X.dtype == self.dtype
+            and X.flags.c_contiguous
+            and X.flags.aligned
         )
         if weights is not None:
             self.index = np.flatnonzero(weights)

@@ -202,8 +202,16 @@ def test_integer_weights_beyond_one_batch_stay_weights():
     np.testing.assert_array_equal(rows.weights, np.ones(N_ROWS))
 
 
-def test_rows_of_any_order_in_memory_are_taken_without_a_copy_of_all():
-    X = np.asfortranarray(np.random.default_rng(0).random((10_000, 20)))
+def not_aligned(X):
+    buffer = bytearray(X.nbytes + 2)
+    out = np.frombuffer(buffer, X.dtype, X.size, offset=2).reshape(X.shape)
+    out[...] = X
+    return out
+
+
+@pytest.mark.parametrize("laid_out", [np.asfortranarray, not_aligned])
+def test_rows_however_they_lie_in_memory_are_taken_without_a_copy_of_all(laid_out):
+    X = laid_out(np.random.default_rng(0).random((10_000, 20)))
     rows, which = Rows(X, X.dtype), np.arange(0, 10_000, 200)
     tracemalloc.start()
     taken = rows.take(which)
