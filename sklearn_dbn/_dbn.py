@@ -11,7 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from sklearn_dbn._base import all_or_nothing, make_generator
-from sklearn_dbn._dbn_base import PREVIEW_ROWS, DeepBeliefNetwork
+from sklearn_dbn._dbn_base import PREVIEW_ROWS, DeepBeliefNetwork, untuned
 from sklearn_dbn._parameters import (
     about_template,
     checked_layers,
@@ -20,7 +20,6 @@ from sklearn_dbn._parameters import (
     make_units,
     pairs_of,
     plain_array,
-    plain_visible,
     require_count,
     require_unset,
     validate_templates,
@@ -305,13 +304,9 @@ default="up-down"
             top_rbm_=copy.deepcopy(top_rbm),
             rbms_=[],
             n_iter_=0,
-            training_state_={
-                "seed": int(rng.integers(2**31)),
-                "generator": rng.bit_generator.state,
-                "visible": plain_visible(templates[0].visible),
-                "stage": 0,
-                "parameters": None,
-            },
+            training_state_=untuned(
+                int(rng.integers(2**31)), rng, templates[0].visible
+            ),
         )
         return self
 

@@ -97,13 +97,7 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         vars(self).pop("top_rbm_", None)
         self.rbms_ = layers
         self.n_iter_ = 0
-        self.training_state_ = {
-            "seed": seeds[-1],
-            "generator": rng.bit_generator.state,
-            "visible": plain_visible(templates[0].visible),
-            "stage": 0,
-            "parameters": None,
-        }
+        self.training_state_ = untuned(seeds[-1], rng, templates[0].visible)
 
     def _templates(self, n_layers):
         if self.rbm is None:
@@ -509,6 +503,17 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         top, n = self.top_rbm_, self._net().n_penultimate
         weights = [*self.recognition_weights_, top.components_[:, :n].T]
         return weights, [*self.recognition_intercepts_, top.intercept_hidden_]
+
+
+def untuned(seed, rng, visible):
+    """`training_state_` of a network before fine-tuning."""
+    return {
+        "seed": seed,
+        "generator": rng.bit_generator.state,
+        "visible": plain_visible(visible),
+        "stage": 0,
+        "parameters": None,
+    }
 
 
 def _default_templates(n_layers):
