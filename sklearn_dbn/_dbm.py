@@ -4,6 +4,7 @@ import copy
 from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.base import _fit_context, clone
@@ -64,6 +65,15 @@ PREVIEW_ROWS = 100
 SKETCH_ROWS = 1000
 MODEL_MEAN_TEMPERATURES = 500
 MODEL_MEAN_RUNS = 100
+
+
+class Data(NamedTuple):
+    """Rows to learn and their weights; the mean and number of all rows up to them."""
+
+    X: object
+    weights: np.ndarray | None
+    mean: np.ndarray
+    n_rows: int
 
 
 class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
@@ -340,7 +350,7 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
             "layers": [],
         }
         state = joint.start(machine, data_mean, estimator.n_chains, rng)
-        estimator._publish(state)
+        estimator._publish(state, data_mean, 0)
         return estimator
 
     # --- training -----------------------------------------------------------------
@@ -375,20 +385,18 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         UserWarning
             If Bernoulli or softmax columns leave [0, 1].
         """
-        X, weights = self._prepare(
+        data = self._prepare(
             X, sample_weight, self.warm_start and hasattr(self, "weights_")
         )
         layers = self._unfinished_layers()
         metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
         context = self._init_callback_context(max_subtasks=len(layers) + 1)
-        shown = {"estimator": self, "X": X, "y": y, "metadata": metadata}
+        shown = {"estimator": self, "X": data.X, "y": y, "metadata": metadata}
         context.call_on_fit_task_begin(**shown)
         stages = [partial(self._layer_stage, i) for i in layers]
         for stage in (*stages, self._joint_stage):
-            name, steps, n_epochs, publish, report = stage(X, weights)
-            run_epochs(
-                self, context, name, steps, n_epochs, publish, X, report, y, metadata
-            )
+            *learning, report = stage(data)
+            run_epochs(self, context, *learning, data.X, report, y, metadata)
         context.call_on_fit_task_end(**shown, reconstruction_attributes={})
         return self
 
@@ -416,17 +424,17 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         ValueError
             If training leaves the finite numbers, as in `fit`.
         """
-        X, weights = self._prepare(X, sample_weight, hasattr(self, "weights_"))
+        data = self._prepare(X, sample_weight, hasattr(self, "weights_"))
         for i in self._unfinished_layers():
-            name, steps, n_epochs, publish, _ = self._layer_stage(i, X, weights)
+            name, steps, n_epochs, publish, _ = self._layer_stage(i, data)
             for _ in range(n_epochs):
                 publish(next_epoch(self, name, steps))
-        name, steps, _, publish, _ = self._joint_stage(X, weights)
+        name, steps, _, publish, _ = self._joint_stage(data)
         publish(next_epoch(self, name, steps))
         return self
 
     def _prepare(self, X, sample_weight, resume):
-        """Validated rows and their weights; new layers unless training resumes."""
+        """The :class:`Data` to learn; new layers unless training resumes."""
         with all_or_nothing(self):
             return self._rows_and_layers(X, sample_weight, resume)
 
@@ -442,19 +450,13 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
             fitted = self._machine().sizes[1:]
             require_same_sizes(self.hidden_layer_sizes, sizes, fitted, "DBM")
         _layer_numbers(self.layer, len(sizes))
-        if resume:
-            self._take_into_mean(statistics.mean, len(rows))
-        else:
+        if not resume:
             units = self._visible([X.shape[1], *sizes])
             self._begin(rows, statistics, units, sizes)
         warn_of_range(self, self._machine().visible, statistics)
-        return X, weights
-
-    def _take_into_mean(self, mean, n_rows):
-        """The rows to come become part of `data_mean_`."""
-        saved, before = self.training_state_, np.asarray(self.data_mean_, mean.dtype)
-        mean, n_rows = mean_of_all(before, saved["n_rows"], mean, n_rows)
-        self.data_mean_, self.training_state_ = mean, {**saved, "n_rows": n_rows}
+        before, n_rows = self._mean_of_rows()
+        mean = mean_of_all(before, n_rows, statistics.mean, len(rows))
+        return Data(X, weights, *mean)
 
     def _begin(self, rows, statistics, units, sizes):
         """Layers at their initial weights, as fitted attributes."""
@@ -507,10 +509,10 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
             return []
         return list(range(max(0, len(saved) - 1), n_layers))
 
-    def _layer_stage(self, i, X, weights):
+    def _layer_stage(self, i, data):
         """Name, epochs, their number, `publish` and report of one layer's stage."""
         template = self._layer_template(i)
-        rows = self._layer_rows(i, X, weights, template.batch_size)
+        rows = self._layer_rows(i, data, template.batch_size)
         saved = self.training_state_["layers"]
         rng = generator_from(self.training_state_["generator"])
         if i < len(saved):
@@ -519,9 +521,9 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
             state = self._new_layer(i, rows, template, rng)
 
         def publish(state):
-            self._publish_layer(i, state)
+            self._publish_layer(i, state, data.mean, data.n_rows)
 
-        publish(state)
+        self._publish_layer(i, state, *self._mean_of_rows())
         settings = template._settings(state.rbm, state.offsets.visible, len(rows))
         n_epochs = max(0, int(template.n_iter) - state.epoch)
         steps = training.epochs(state, rows, settings)
@@ -536,7 +538,7 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
             template.set_params(draw_visible=True)
         return template
 
-    def _layer_rows(self, i, X, weights, batch_size):
+    def _layer_rows(self, i, data, batch_size):
         """What layer ``i`` learns from: the means that the doubled layers pass up."""
         dtype = self._machine().dtype
         below = [self._layer_machine(k) for k in range(i)]
@@ -546,9 +548,10 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
                 rows = rbm.hidden_mean(rows)
             out[...] = rows
 
+        X = data.X
         if below:
             X = map_blocks(pass_up, X, dtype, below[-1].n_hidden)
-        return rows_for_batches(X, dtype, weights, batch_size)
+        return rows_for_batches(X, dtype, data.weights, batch_size)
 
     def _layer_machine(self, i):
         """The RBM of layer ``i`` as its pre-training has left it."""
@@ -594,8 +597,11 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
             saved["n_iter"],
         )
 
-    def _publish_layer(self, i, state):
-        """Show a copy of the state of one layer's pre-training."""
+    def _publish_layer(self, i, state, mean, n_rows):
+        """Show a copy of the state of one layer's pre-training.
+
+        ``mean`` is that of the ``n_rows`` that training has begun with, up to now.
+        """
         chains = state.chains
         saved = {
             "parameters": state.parameters.copy(),
@@ -606,25 +612,39 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
             "n_iter": state.epoch,
         }
         rbms = [self._layer_machine(k) for k in range(i)] + [state.rbm]
-        rbms += [self._blank_layer(k) for k in range(i + 1, len(self.weights_))]
+        lower, machine = dbm.compose(rbms, self.prior_share), self._machine()
+        weights = (*lower.weights, *machine.weights[i + 1 :])
+        biases = (*lower.biases, *machine.biases[i + 2 :])
         self._show(
-            dbm.compose(rbms, self.prior_share),
+            dbm.DBM(weights, biases, lower.visible),
+            data_mean_=mean.copy(),
             training_state_={
                 **self.training_state_,
+                "n_rows": n_rows,
                 "layers": [*self.training_state_["layers"][:i], saved],
                 "generator": state.rng.bit_generator.state,
             },
         )
 
-    def _joint_stage(self, X, weights):
+    def _mean_of_rows(self):
+        """`data_mean_` and the number of rows that it is the mean of."""
+        mean = np.asarray(self.data_mean_, self._machine().dtype)
+        return mean, self.training_state_["n_rows"]
+
+    def _joint_stage(self, data):
         """Name, epochs, their number, `publish` and report of joint training."""
-        state = self._joint_state()
-        rows = rows_for_batches(X, state.dbm.dtype, weights, self.batch_size)
-        self._publish(state)
+        state = self._joint_state(data.mean)
+        rows = rows_for_batches(data.X, state.dbm.dtype, data.weights, self.batch_size)
+        if self.training_state_["velocity"] is None:
+            self._publish(state, *self._mean_of_rows())
+
+        def publish(state):
+            self._publish(state, data.mean, data.n_rows)
+
         steps = joint.epochs(state, rows, self._settings())
         n_epochs = max(0, int(self.n_iter) - state.epoch)
         report = partial(self._joint_report, rows)
-        return "joint training", steps, n_epochs, self._publish, report
+        return "joint training", steps, n_epochs, publish, report
 
     def _settings(self):
         return joint.Settings(
@@ -645,34 +665,37 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
             int(self.n_mean_field_steps), self.mean_field_tol, float(self.damping)
         )
 
-    def _joint_state(self):
-        """The state of joint training that the fitted attributes describe."""
+    def _joint_state(self, mean):
+        """The state of joint training that the fitted attributes describe.
+
+        ``mean`` is that of all rows, those to come included.
+        """
         saved, machine = self.training_state_, self._machine()
         rng = generator_from(saved["generator"])
         if saved["velocity"] is None:
-            return joint.start(machine, self.data_mean_, self.n_chains, rng)
+            return joint.start(machine, mean, self.n_chains, rng)
         parameters, machine = dbm.on_one_vector(machine)
         dtype = machine.dtype
-        offsets = [np.array(a, dtype) for a in (self.data_mean_, *saved["offsets"])]
+        offsets = [np.array(a, dtype) for a in (mean, *saved["offsets"])]
         chains = [np.array(rows, dtype) for rows in self.chains_]
         if len(chains[0]) != self.n_chains:
-            base = base_rate(machine, self.data_mean_)
+            base = base_rate(machine, mean)
             chains = dbm.starting_chains(machine, base, self.n_chains, rng)
         velocity = np.array(saved["velocity"], dtype)
         return joint.State(
             parameters, machine, velocity, offsets, chains, rng, self.n_iter_
         )
 
-    def _publish(self, state):
-        """Show a copy of the state of joint training as fitted attributes."""
+    def _publish(self, state, mean, n_rows):
+        """Show a copy of the state of joint training; as in `_publish_layer`."""
         self._show(
             state.dbm,
             chains_=[rows.copy() for rows in state.chains],
-            data_mean_=state.offsets[0].copy(),
+            data_mean_=mean.copy(),
             n_iter_=state.epoch,
             training_state_={
                 "seed": self.training_state_["seed"],
-                "n_rows": self.training_state_["n_rows"],
+                "n_rows": n_rows,
                 "visible": self.training_state_["visible"],
                 "generator": state.rng.bit_generator.state,
                 "layers": [],

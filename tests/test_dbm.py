@@ -281,8 +281,20 @@ def test_an_interrupted_partial_fit_changes_nothing(interrupt):
     X = binary_rows()
     dbm = small().fit(X)
     before = by_pickle(dbm)
-    interrupt(dbm.partial_fit, 1, X)
+    interrupt(dbm.partial_fit, 1, 1 - X)
     assert_same_fit(dbm, before)
+
+
+@every_place
+def test_rows_are_counted_once_an_epoch_has_learnt_them(interrupt, after):
+    X, dbm = grey_rows(), small(warm_start=True)
+    interrupt(dbm.fit, after, X)
+    before = by_pickle(dbm)
+    interrupt(dbm.fit, 0, X[:20])
+    assert_same_fit(dbm, before)
+    seen = dbm.fit(X[:20]).data_mean_
+    assert dbm.training_state_["n_rows"] == len(X) + 20
+    assert_rounding(seen, np.vstack([X, X[:20]]).mean(axis=0), 4)
 
 
 def test_a_warm_start_at_its_goal_changes_nothing():
@@ -1634,7 +1646,7 @@ def test_a_diverged_partial_fit_changes_nothing():
     dbm = small().fit(X)
     before = by_pickle(dbm)
     with pytest.raises(ValueError, match="joint training, epoch 4"):
-        dbm.set_params(learning_rate=1e308).partial_fit(X)
+        dbm.set_params(learning_rate=1e308).partial_fit(1 - X)
     assert_same_fit(dbm, before)
 
 
