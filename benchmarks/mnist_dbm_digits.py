@@ -64,6 +64,7 @@ def labels_learnt(dbm, X, y, options):
     )
     return dbn.fit(X, y).set_params(
         fine_tuning="discriminative",
+        batch_size=options.batch_size,
         adversarial_radius=options.radius,
         dropout=options.dropout,
     )
@@ -93,8 +94,9 @@ def names(options):
     rows = "validate" if options.validate else "full"
     sizes = "-".join(map(str, options.sizes))
     start = options.model.stem if options.model else f"{sizes}_{options.seed}"
-    tuning = [options.label_epochs, options.epochs, options.rate, options.radius]
-    tuning += [*options.dropout, options.seed, "wide" if options.wide else "rows"]
+    tuning = [options.label_epochs, options.epochs, options.batch_size, options.rate]
+    tuning += [options.radius, *options.dropout, options.seed]
+    tuning += ["wide" if options.wide else "rows"]
     return f"mnist_dbm_digits_{start}_{rows}", "-".join(map(str, tuning))
 
 
@@ -106,6 +108,7 @@ def main():
     parser.add_argument("--validate", action="store_true")
     parser.add_argument("--label-epochs", type=int, default=10)
     parser.add_argument("--epochs", type=int, default=100)
+    parser.add_argument("--batch-size", type=int, default=100)
     parser.add_argument("--rate", type=float, default=0.1)
     parser.add_argument("--radius", type=float, default=1.5)
     parser.add_argument("--dropout", type=float, nargs="+", default=[0, 0.2, 0.2, 0.3])

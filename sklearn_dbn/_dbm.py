@@ -668,12 +668,16 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
     def _joint_state(self, mean):
         """The state of joint training that the fitted attributes describe.
 
-        ``mean`` is that of all rows, those to come included.
+        ``mean`` is that of all rows, those to come included. Where units have been
+        taken out or added by hand, training goes on from the parameters as they are,
+        with neither momentum nor chains of others.
         """
         saved, machine = self.training_state_, self._machine()
         rng = generator_from(saved["generator"])
-        if saved["velocity"] is None:
-            return joint.start(machine, mean, self.n_chains, rng)
+        fitted = [len(offset) for offset in saved.get("offsets", [])]
+        if fitted != machine.sizes[1:]:
+            state = joint.start(machine, mean, self.n_chains, rng)
+            return replace(state, epoch=self.n_iter_)
         parameters, machine = dbm.on_one_vector(machine)
         dtype = machine.dtype
         offsets = [np.array(a, dtype) for a in (mean, *saved["offsets"])]
@@ -864,7 +868,8 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
 
     def _run_chains(self, machine, n_chains, n_steps, rng):
         """A state of the machine at the end of `n_steps` of block Gibbs sampling."""
-        if len(self.chains_[0]):
+        sizes = [rows.shape[1] for rows in self.chains_]
+        if len(self.chains_[0]) and sizes == machine.sizes:
             which = np.resize(np.arange(len(self.chains_[0])), n_chains)
             which = rng.permutation(which)
             state = [np.asarray(rows, machine.dtype)[which] for rows in self.chains_]

@@ -266,9 +266,8 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         rows = self._layer_rows(X, codes, i)
         self._begin_stage(i)
         if rbm.n_iter_:
-            units = make_units(rbm.visible, rows.n_columns)
             mean = rows.statistics().mean
-            state, kept = rbm._resumed_state(units, mean, len(rows))
+            state, kept = rbm._resumed_state(mean, len(rows))
         else:
             state, kept = _new_state(rbm, rows, self._n_labels_of(i))
 
@@ -338,7 +337,8 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         state = tuning.start(net, mean, generator_from(saved["generator"]))
         if self.n_chains is not None and self.fine_tuning != "discriminative":
             chains = self.top_rbm_.h_samples_
-            state.chains = chains.copy() if len(chains) else None
+            fits = len(chains) and chains.shape[1] == net.top.n_hidden
+            state.chains = chains.copy() if fits else None
         if begins:
             return state
         state.epoch = self.n_iter_
@@ -555,7 +555,7 @@ def _new_state(rbm, rows, n_labels):
         machine.hidden_bias[...] = -np.dot(statistics.mean, machine.weights)
     sampler = rbm._sampler(machine, statistics.mean)
     state = training.start(machine, statistics.mean, sampler, rng)
-    return state, {"seed": seed, "n_rows": len(rows)}
+    return state, rbm._kept(seed, len(rows))
 
 
 def _labels_of_chains(labels, n_chains):

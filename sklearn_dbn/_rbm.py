@@ -26,6 +26,8 @@ from sklearn_dbn._parameters import (
     FAMILIES,
     checked_vector,
     make_units,
+    pairs_of,
+    plain_visible,
     require_count,
     require_possible_mean,
     require_unset,
@@ -150,7 +152,8 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         Epochs done.
     training_state_ : dict
         What a warm start needs besides: velocity, hidden offset, tempered
-        chains, generator, seed of the likelihood, number of rows in `data_mean_`.
+        chains, generator, seed of the likelihood, number of rows in `data_mean_`,
+        kinds of the visible units.
     log_partition_ : dict
         The last estimate of log Z: ``value`` and ``std`` in nats,
         ``effective_sample_size``, ``n_temperatures``, ``method``. There once a
@@ -322,7 +325,7 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         estimator.n_features_in_ = n_features
         sampler = estimator._sampler(rbm, data_mean)
         state = training.start(rbm, data_mean, sampler, rng)
-        estimator._publish(state, {"seed": seed, "n_rows": 0})
+        estimator._publish(state, estimator._kept(seed, n_rows=0))
         return estimator
 
     # --- training ---------------------------------------------------------------
@@ -430,10 +433,11 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         weights = validate_weights(sample_weight, X)
         rows = rows_for_batches(X, dtype, weights, self.batch_size)
         statistics = rows.statistics()
+        if resume:
+            warn_of_range(self, self._units(), statistics)
+            return rows, *self._resumed_state(statistics.mean, len(rows))
         units = make_units(self.visible, X.shape[1])
         warn_of_range(self, units, statistics)
-        if resume:
-            return rows, *self._resumed_state(units, statistics.mean, len(rows))
         rng = make_generator(self.random_state)
         seed = int(rng.integers(2**31))
         rbm = training.initial_rbm(
@@ -441,7 +445,11 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         )
         sampler = self._sampler(rbm, statistics.mean)
         state = training.start(rbm, statistics.mean, sampler, rng)
-        return rows, state, {"seed": seed, "n_rows": len(rows)}
+        return rows, state, self._kept(seed, len(rows))
+
+    def _kept(self, seed, n_rows):
+        """What training does not change of a new `training_state_`."""
+        return {"seed": seed, "n_rows": n_rows, "visible": plain_visible(self.visible)}
 
     def _settings(self, rbm, data_mean, n_rows):
         return training.Settings(
@@ -500,29 +508,47 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
             },
         )
 
-    def _resumed_state(self, units, mean, n_rows):
+    def _resumed_state(self, mean, n_rows):
         """The training state that the fitted attributes describe, and what is kept.
 
-        ``mean`` is that of the rows to come, the number of which is ``n_rows``.
+        ``mean`` is that of the rows to come, the number of which is ``n_rows``. Where
+        units have been taken out or added by hand, training goes on from the
+        parameters as they are, with neither momentum nor chains of others.
         """
-        saved = self.training_state_
-        if self.n_components != len(self.intercept_hidden_):
-            raise ValueError(
-                f"n_components={self.n_components}, but training goes on from a fitted "
-                f"RBM of {len(self.intercept_hidden_)} hidden units. Set n_components "
-                "back, or fit anew with warm_start=False."
-            )
-        parameters, rbm = training.on_one_vector(self._machine(units=units))
+        self._require_same_machine()
+        saved, rbm = self.training_state_, self._machine()
         rng, dtype = generator_from(saved["generator"]), rbm.dtype
         before = np.asarray(self.data_mean_, dtype)
         mean, n_rows = mean_of_all(before, saved["n_rows"], mean, n_rows)
-        offsets = Offsets(mean, np.array(saved["hidden_offset"], dtype))
-        velocity = np.array(saved["velocity"], dtype)
-        chains = self._resumed_chains(rbm, mean, rng)
-        state = training.State(
-            parameters, rbm, velocity, offsets, chains, rng, self.n_iter_
-        )
-        return state, {"seed": saved["seed"], "n_rows": n_rows}
+        if len(saved["hidden_offset"]) != rbm.n_hidden:
+            state = training.start(rbm, mean, self._sampler(rbm, mean), rng)
+        else:
+            parameters, rbm = training.on_one_vector(rbm)
+            offsets = Offsets(mean, np.array(saved["hidden_offset"], dtype))
+            velocity = np.array(saved["velocity"], dtype)
+            chains = self._resumed_chains(rbm, mean, rng)
+            state = training.State(parameters, rbm, velocity, offsets, chains, rng)
+        state.epoch = self.n_iter_
+        kept = {"seed": saved["seed"], "n_rows": n_rows, "visible": saved["visible"]}
+        return state, kept
+
+    def _require_same_machine(self):
+        """Raise if training would go on with other units than the fitted ones."""
+        n_hidden, n_visible = len(self.intercept_hidden_), self.n_features_in_
+        if self.n_components != n_hidden:
+            raise ValueError(
+                f"n_components={self.n_components}, but training goes on from a fitted "
+                f"RBM of {n_hidden} hidden units. Set n_components back, or fit anew "
+                "with warm_start=False."
+            )
+        make_units(self.visible, n_visible)
+        fitted = self.training_state_["visible"]
+        if pairs_of(self.visible, n_visible) != pairs_of(fitted, n_visible):
+            raise ValueError(
+                f"visible={self.visible!r}, but training goes on from a fitted RBM of "
+                f"visible={fitted!r}. Set visible back, or fit anew with "
+                "warm_start=False."
+            )
 
     def _resumed_chains(self, rbm, mean, rng):
         """The chains as they stand, or new ones where the algorithm has changed."""
@@ -546,7 +572,7 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
 
     # --- features and samples -----------------------------------------------------
 
-    def _machine(self, dtype=None, units=None):
+    def _machine(self, dtype=None):
         """The fitted attributes as an engine RBM."""
         check_is_fitted(self)
         dtype = dtype or self._dtype()
@@ -554,8 +580,12 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
             np.asarray(self.components_, dtype).T,
             np.asarray(self.intercept_visible_, dtype),
             np.asarray(self.intercept_hidden_, dtype),
-            units or make_units(self.visible, self.n_features_in_),
+            self._units(),
         )
+
+    def _units(self):
+        """The visible units that this RBM was fitted with."""
+        return make_units(self.training_state_["visible"], self.n_features_in_)
 
     def _dtype(self):
         """That of the weights, or float64 if they were set to integers."""

@@ -1028,6 +1028,26 @@ def test_parameters_set_by_hand_are_followed(name, i, in_place):
     assert_rounding(dbm.transform(X), fresh.transform(X))
 
 
+@pytest.mark.parametrize("layer", [1, 2])
+def test_training_goes_on_from_hidden_units_pruned_by_hand(layer):
+    X = binary_rows()
+    dbm = small().fit(X)
+    weights, intercepts = list(dbm.weights_), list(dbm.intercepts_)
+    weights[layer - 1] = weights[layer - 1][:, 1:].copy()
+    if layer < len(weights):
+        weights[layer] = weights[layer][1:].copy()
+    intercepts[layer] = intercepts[layer][1:].copy()
+    dbm.weights_, dbm.intercepts_ = weights, intercepts
+    sizes = [len(bias) for bias in intercepts]
+    assert dbm.sample(3).shape == (3, X.shape[1])
+    dbm.set_params(hidden_layer_sizes=sizes[1:], learning_rate=1e-9).partial_fit(X)
+    assert dbm.n_iter_ == 4
+    np.testing.assert_allclose(dbm.weights_[0], weights[0], atol=1e-6)
+    dbm.set_params(learning_rate=0.1).partial_fit(X)
+    assert np.abs(dbm.weights_[0] - weights[0]).max() > 1e-3
+    assert [rows.shape[1] for rows in dbm.chains_] == sizes
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_offsets_are_the_mean_of_all_rows_that_came_in_parts(dtype):
     X = np.sort(binary_rows(), axis=0).astype(dtype)

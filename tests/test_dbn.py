@@ -634,6 +634,10 @@ def test_hidden_units_of_the_top_pruned_by_hand_are_gone(digits):
     n_left = len(top.components_)
     assert len(dbn.get_feature_names_out()) == dbn.transform(X).shape[1] == n_left
     assert dbn.sample(3, y=y[0]).shape == (3, X.shape[1])
+    sizes = [*dbn.hidden_layer_sizes[:-1], n_left]
+    dbn.set_params(hidden_layer_sizes=sizes).partial_fit(X[:50], y[:50])
+    assert dbn.top_rbm_.components_.shape == top.components_.shape
+    assert np.abs(dbn.top_rbm_.components_ - top.components_).max() > 0
 
 
 def test_sample_returns_labels_unless_given(digits):

@@ -1514,6 +1514,44 @@ def test_hidden_units_pruned_by_hand_are_gone():
     assert rbm.sample(3).shape == (3, X.shape[1])
 
 
+@every_algorithm
+@pytest.mark.parametrize("how", ["fit", "partial_fit"])
+def test_training_goes_on_from_hidden_units_pruned_by_hand(algorithm, how):
+    X = binary_rows()
+    rbm = small(algorithm=algorithm, warm_start=True).fit(X)
+    rbm.components_, rbm.intercept_hidden_ = (
+        rbm.components_[1:].copy(),
+        rbm.intercept_hidden_[1:].copy(),
+    )
+    n_left = len(rbm.components_)
+    rbm.set_params(n_components=n_left, n_iter=4, learning_rate=1e-9)
+    before = rbm.components_.copy()
+    getattr(rbm, how)(X)
+    assert rbm.n_iter_ == 4
+    np.testing.assert_allclose(rbm.components_, before, atol=1e-6)
+    getattr(rbm.set_params(n_iter=5, learning_rate=0.1), how)(X)
+    assert np.abs(rbm.components_ - before).max() > 1e-3
+    assert rbm.h_samples_.shape[1:] == (n_left,)
+
+
+def test_a_fitted_rbm_keeps_its_visible_units():
+    X = binary_rows()
+    rbm = small(warm_start=True).fit(X)
+    before, kinds = by_pickle(rbm), [("bernoulli", 4), ("softmax", 2)]
+    rbm.set_params(visible=kinds)
+    assert rbm.score(X) == before.score(X)
+    rows = rbm.sample(5, random_state=0)
+    np.testing.assert_array_equal(rows, before.sample(5, random_state=0))
+    for train in (rbm.fit, rbm.partial_fit):
+        with pytest.raises(ValueError, match="visible=.*'softmax'.*Set visible back"):
+            train(X)
+    assert_same_fit(rbm.set_params(visible="bernoulli"), before)
+    rbm.set_params(visible=[("bernoulli", 6)]).partial_fit(X)
+    assert_same_fit(rbm, before.partial_fit(X))
+    rbm.set_params(visible=kinds, warm_start=False).fit(X)
+    assert_same_fit(rbm, small(visible=kinds).fit(X))
+
+
 def test_training_on_is_followed_by_the_likelihood():
     X = binary_rows()
     rbm = small().fit(X)
