@@ -1543,7 +1543,7 @@ def test_a_fitted_rbm_keeps_its_visible_units():
     rows = rbm.sample(5, random_state=0)
     np.testing.assert_array_equal(rows, before.sample(5, random_state=0))
     for train in (rbm.fit, rbm.partial_fit):
-        with pytest.raises(ValueError, match="visible=.*'softmax'.*Set visible back"):
+        with pytest.raises(ValueError, match=r"visible=.*'softmax'.*Set visible back"):
             train(X)
     assert_same_fit(rbm.set_params(visible="bernoulli"), before)
     rbm.set_params(visible=[("bernoulli", 6)]).partial_fit(X)
