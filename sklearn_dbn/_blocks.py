@@ -16,12 +16,14 @@ from sklearn_dbn.boltzmann.data import block_size, slices
 ALONE = threading.Lock()
 
 
-def map_blocks(function, X, dtype, n_columns, side_by_side=False):
+def map_blocks(function, X, dtype, n_columns, sizes, side_by_side=False):
     """Apply ``function(rows, out)`` to dense blocks of rows of ``X``.
 
     A float array or memory map is read through views, a block at a time;
     integers and sparse rows are converted block by block. ``out`` are the rows
-    of the result, of shape (n_rows, n_columns), or (n_rows,) for None.
+    of the result, of shape (n_rows, n_columns), or (n_rows,) for None. ``sizes``
+    are the units of all layers that the function computes: rows of few columns and many
+    units go in smaller blocks.
 
     With ``side_by_side`` as many threads as BLAS may use take blocks of their own, of
     the same size, instead of sharing matrix products; what is not a product then goes
@@ -35,7 +37,7 @@ def map_blocks(function, X, dtype, n_columns, side_by_side=False):
         rows = rows.toarray() if sparse.issparse(rows) else rows
         function(rows.astype(dtype, copy=False), result[part])
 
-    size = block_size(X.shape[1], dtype.itemsize)
+    size = block_size(max(X.shape[1], *sizes), dtype.itemsize)
     with threads_for_blocks(side_by_side and n_rows > size) as n_threads:
         if n_threads == 1:
             for part in slices(n_rows, size):

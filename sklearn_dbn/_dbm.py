@@ -550,7 +550,8 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
 
         X = data.X
         if below:
-            X = map_blocks(pass_up, X, dtype, below[-1].n_hidden)
+            sizes = [rbm.n_hidden for rbm in below]
+            X = map_blocks(pass_up, X, dtype, sizes[-1], sizes)
         return rows_for_batches(X, dtype, data.weights, batch_size)
 
     def _layer_machine(self, i):
@@ -769,7 +770,9 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
             field = dbm.bottom_up(machine, rows)
             function(machine, rows, dbm.posterior(machine, field, mean_field), out)
 
-        return map_blocks(with_means, X, dtype, n_columns, side_by_side=True)
+        return map_blocks(
+            with_means, X, dtype, n_columns, machine.sizes, side_by_side=True
+        )
 
     def transform(self, X, layer=None):
         """Mean-field means of hidden units given each row.

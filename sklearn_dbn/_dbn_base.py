@@ -227,7 +227,8 @@ class DeepBeliefNetwork(BoltzmannEstimator):
             def pass_up(rows, out):
                 out[...] = dbn.up(net, rows)
 
-            X = map_blocks(pass_up, X, dtype, below[-1].n_hidden)
+            sizes = [rbm.n_hidden for rbm in below]
+            X = map_blocks(pass_up, X, dtype, sizes[-1], sizes)
         rows = Rows(X, dtype)
         if self._n_labels_of(i):
             rows = dbn.LabelledRows(X, dtype, codes, self._n_labels)
@@ -423,6 +424,7 @@ class DeepBeliefNetwork(BoltzmannEstimator):
             X,
             dtype,
             n_columns,
+            net.sizes,
             side_by_side,
         )
 

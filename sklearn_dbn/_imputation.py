@@ -64,4 +64,4 @@ class ImputationMixin:
         def complete(rows, out):
             out[...] = fill(rows)
 
-        return map_blocks(complete, X, dtype, self.n_features_in_)
+        return map_blocks(complete, X, dtype, self.n_features_in_, machine.sizes)

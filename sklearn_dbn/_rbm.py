@@ -606,6 +606,7 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
             X,
             dtype,
             n_columns,
+            machine.sizes,
             side_by_side,
         )
 

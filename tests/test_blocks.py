@@ -12,6 +12,8 @@ from sklearn_dbn import DBNClassifier, RBMTransformer, _blocks
 
 N_COLUMNS = 64
 DTYPE = np.dtype(np.float64)
+# A number for each row.
+VECTOR = DTYPE, None, [N_COLUMNS]
 
 
 def some_rows(n_rows):
@@ -35,8 +37,9 @@ def test_blocks_side_by_side_give_what_blocks_in_turn_give(n_rows, kind, n_threa
         assert len(rows) <= 100
         np.multiply(rows, 2, out=out)
 
-    in_turn = _blocks.map_blocks(twice, X, DTYPE, N_COLUMNS)
-    side_by_side = _blocks.map_blocks(twice, X, DTYPE, N_COLUMNS, side_by_side=True)
+    given = DTYPE, N_COLUMNS, [N_COLUMNS]
+    in_turn = _blocks.map_blocks(twice, X, *given)
+    side_by_side = _blocks.map_blocks(twice, X, *given, side_by_side=True)
     np.testing.assert_array_equal(side_by_side, in_turn)
     np.testing.assert_array_equal(in_turn, 2 * some_rows(n_rows).astype(X.dtype))
 
@@ -50,7 +53,7 @@ def test_each_thread_has_blocks_of_its_own(n_threads):
         everyone.wait()
 
     n_rows = 100 * n_threads if n_threads > 1 else 90
-    _blocks.map_blocks(note, some_rows(n_rows), DTYPE, None, side_by_side=True)
+    _blocks.map_blocks(note, some_rows(n_rows), *VECTOR, side_by_side=True)
     names, sizes = zip(*seen, strict=True)
     assert len(set(names)) == n_threads
     assert len(set(sizes)) == 1
@@ -63,7 +66,7 @@ def test_products_have_one_thread_side_by_side_and_all_of_them_after(n_threads):
         def note(rows, out):
             inside.append(max(x["num_threads"] for x in _blocks.blas().info()))
 
-        _blocks.map_blocks(note, some_rows(600), DTYPE, None, side_by_side=True)
+        _blocks.map_blocks(note, some_rows(600), *VECTOR, side_by_side=True)
         assert _blocks.blas().info() == before
     assert set(inside) == {1}
 
@@ -76,13 +79,13 @@ def test_of_two_callers_only_one_changes_blas(n_threads):
             names.add(threading.get_ident())
 
         def outer(rows, out):
-            _blocks.map_blocks(note, some_rows(600), DTYPE, None, side_by_side=True)
+            _blocks.map_blocks(note, some_rows(600), *VECTOR, side_by_side=True)
 
         with _blocks.threads_for_blocks(True):
             outer(None, None)
             assert names == {threading.get_ident()}
         assert _blocks.blas().info() == before
-        _blocks.map_blocks(outer, some_rows(600), DTYPE, None, side_by_side=True)
+        _blocks.map_blocks(outer, some_rows(600), *VECTOR, side_by_side=True)
         assert _blocks.blas().info() == before
     assert not _blocks.ALONE.locked()
 
@@ -95,7 +98,7 @@ def test_an_error_in_a_block_is_raised_and_ends_the_work(n_threads):
         raise FloatingPointError("here")
 
     with pytest.raises(FloatingPointError, match="here"):
-        _blocks.map_blocks(fail, some_rows(50_000), DTYPE, None, side_by_side=True)
+        _blocks.map_blocks(fail, some_rows(50_000), *VECTOR, side_by_side=True)
     assert len(done) < 500
 
 

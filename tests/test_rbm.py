@@ -271,6 +271,14 @@ def test_a_memory_map_is_never_copied_nor_converted_whole(tmp_path, kind):
     assert peak_of(rbm.transform, mapped) < 16e6
 
 
+@pytest.mark.parametrize("name", ["free_energy", "score_samples", "gibbs"])
+def test_few_columns_and_many_units_take_no_more_memory(name):
+    X = binary_rows(50_000, 4, np.float32)
+    rbm = known(500, 4)
+    # All fields of 500 units take 100 MB.
+    assert peak_of(getattr(rbm, name), X) < 80e6
+
+
 # --- sample weights -----------------------------------------------------------
 
 

@@ -79,6 +79,12 @@ class Net:
         return self.top.n_visible - self.n_labels
 
     @property
+    def sizes(self):
+        """Units of every layer but the labels, from the data to the top."""
+        inputs = [layer.weights.shape[0] for layer in self.recognition]
+        return [*inputs, self.n_penultimate, self.top.n_hidden]
+
+    @property
     def visible(self):
         """Units of the data; with one hidden layer those of the labels follow."""
         return self.generative[0].units if self.generative else self.top.visible

@@ -58,7 +58,7 @@ class Discriminative:
             v = adversaries(net, v, labels, self.adversarial_radius)
         masks = [
             mask_like(share, (len(v), n), v.dtype, rng)
-            for share, n in zip(self.dropout, layer_sizes(net), strict=True)
+            for share, n in zip(self.dropout, net.sizes, strict=True)
         ]
         for unused in unused_arrays(out):
             unused[...] = 0
@@ -85,12 +85,6 @@ class Sum:
             objective.step(state, v, labels, rate * weight, part)
             for total, term in zip(out.arrays, part.arrays, strict=True):
                 total += term
-
-
-def layer_sizes(net):
-    """Units of every layer, from the data to the top."""
-    inputs = [layer.weights.shape[0] for layer in net.recognition]
-    return [*inputs, net.n_penultimate, net.top.n_hidden]
 
 
 def mask_like(share, shape, dtype, rng):

@@ -53,6 +53,11 @@ class RBM(Bipartite):
         return self.weights.shape[1]
 
     @property
+    def sizes(self):
+        """Units of both layers, the visible one first."""
+        return list(self.weights.shape)
+
+    @property
     def parameters(self):
         """The three arrays, in the order weights, visible bias, hidden bias."""
         return self.weights, self.visible_bias, self.hidden_bias
