@@ -51,8 +51,12 @@ class BoltzmannEstimator(
 
 
 def row_dtype(X):
-    """float32 and float64 stay what they are; everything else becomes float64."""
-    return X.dtype if X.dtype in (np.float32, np.float64) else np.dtype(np.float64)
+    """float32 and float64 stay what they are, in the machine's own order of bytes.
+
+    Everything else becomes float64.
+    """
+    native = X.dtype.newbyteorder("=")
+    return native if native in (np.float32, np.float64) else np.dtype(np.float64)
 
 
 def mean_of_all(mean, n_rows, new_mean, n_new_rows):

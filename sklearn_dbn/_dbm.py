@@ -30,6 +30,7 @@ from sklearn_dbn._imputation import ImputationMixin
 from sklearn_dbn._log_partition import LogPartitionMixin, base_rate, fingerprint
 from sklearn_dbn._parameters import (
     about_template,
+    checked_count,
     checked_layers,
     checked_vector,
     distinct_classes,
@@ -37,7 +38,6 @@ from sklearn_dbn._parameters import (
     make_units,
     pairs_of,
     plain_visible,
-    require_count,
     require_possible_mean,
     require_same_sizes,
     require_unset,
@@ -825,7 +825,8 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         """
         check_is_fitted(self)
         layers = self._layers(self.layer if layer is None else layer)
-        H = check_array(X, dtype=(np.float64, np.float32))
+        H = check_array(X)
+        H = H.astype(row_dtype(H), copy=False)
         machine = self._machine(H.dtype)
         n_columns = sum(machine.sizes[i] for i in layers)
         if H.shape[1] != n_columns:
@@ -864,8 +865,8 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
             If `n_samples` or `n_gibbs_steps` is no integer of at least 1.
         """
         machine = self._machine()
-        require_count("n_samples", n_samples)
-        require_count("n_gibbs_steps", n_gibbs_steps)
+        n_samples = checked_count("n_samples", n_samples)
+        n_gibbs_steps = checked_count("n_gibbs_steps", n_gibbs_steps)
         rng = make_generator(random_state)
         return self._run_chains(machine, n_samples, n_gibbs_steps, rng)[0]
 

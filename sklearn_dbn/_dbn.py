@@ -10,17 +10,17 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from sklearn_dbn._base import all_or_nothing, make_generator
+from sklearn_dbn._base import all_or_nothing, make_generator, row_dtype
 from sklearn_dbn._dbn_base import PREVIEW_ROWS, DeepBeliefNetwork, untuned
 from sklearn_dbn._parameters import (
     about_template,
+    checked_count,
     checked_layers,
     distinct_classes,
     hidden_sizes,
     make_units,
     pairs_of,
     plain_array,
-    require_count,
     require_unset,
     validate_templates,
 )
@@ -599,7 +599,7 @@ default="up-down"
             apart come from one chain and share its class.
         """
         check_is_fitted(self)
-        require_count("n_samples", n_samples)
+        n_samples = checked_count("n_samples", n_samples)
         labels = None if y is None else self._one_hot(y, n_samples)
         V, drawn = self._imagine(
             n_samples,
@@ -908,7 +908,8 @@ class DBNTransformer(DeepBeliefNetwork):
         V : ndarray of shape (n_samples, n_features)
         """
         check_is_fitted(self)
-        H = check_array(X, dtype=(np.float64, np.float32))
+        H = check_array(X)
+        H = H.astype(row_dtype(H), copy=False)
         net = self._net(H.dtype)
         if H.shape[1] != net.top.n_hidden:
             raise ValueError(

@@ -21,11 +21,11 @@ from sklearn_dbn._blocks import map_blocks
 from sklearn_dbn._log_partition import fingerprint
 from sklearn_dbn._parameters import (
     about_template,
+    checked_count,
     hidden_sizes,
     make_units,
     pairs_of,
     plain_visible,
-    require_count,
     require_same_sizes,
     schedule,
     templates_of,
@@ -462,11 +462,11 @@ class DeepBeliefNetwork(BoltzmannEstimator):
     ):
         """Visible rows and label rows along chains in the top RBM."""
         check_is_fitted(self)
+        n_samples = checked_count("n_samples", n_samples)
         n_chains = n_samples if n_chains is None else n_chains
-        require_count("n_samples", n_samples)
-        require_count("n_gibbs_steps", n_gibbs_steps)
-        require_count("n_chains", n_chains)
-        require_count("thinning", thinning)
+        n_gibbs_steps = checked_count("n_gibbs_steps", n_gibbs_steps)
+        n_chains = checked_count("n_chains", n_chains)
+        thinning = checked_count("thinning", thinning)
         n_chains = min(n_chains, n_samples)
         labels = None if labels is None else _labels_of_chains(labels, n_chains)
         rng, net = make_generator(random_state), self._net()

@@ -7,7 +7,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_dbn._base import make_generator, row_dtype
 from sklearn_dbn._blocks import map_blocks
-from sklearn_dbn._parameters import require_count
+from sklearn_dbn._parameters import checked_count
 
 
 class ImputationMixin:
@@ -50,7 +50,7 @@ class ImputationMixin:
             raise ValueError(
                 f"method must be 'mean-field' or 'gibbs'; found {method!r}."
             )
-        require_count("n_steps", n_steps)
+        n_steps = checked_count("n_steps", n_steps)
         X = self._validate_rows(X, reset=False, allow_nan=True)
         dtype = row_dtype(X)
         machine, start = self._machine(dtype), np.asarray(self.data_mean_, dtype)

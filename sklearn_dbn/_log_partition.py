@@ -10,7 +10,7 @@ from joblib import Parallel, delayed
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_dbn._base import make_generator, warn_user
-from sklearn_dbn._parameters import require_count
+from sklearn_dbn._parameters import checked_count
 from sklearn_dbn.boltzmann.data import slices
 from sklearn_dbn.boltzmann.likelihood import summarise
 
@@ -37,9 +37,10 @@ class Request:
         """Itself with ``"auto"`` decided, or a ValueError that names the remedy."""
         if self.method not in METHODS:
             raise ValueError(f"method must be one of {METHODS}; found {self.method!r}.")
-        require_count("n_runs", self.n_runs, least=2)
-        if self.n_temperatures != "auto":
-            require_count("n_temperatures", self.n_temperatures, least=2)
+        n_runs = checked_count("n_runs", self.n_runs, least=2)
+        n_temperatures = self.n_temperatures
+        if not (isinstance(n_temperatures, str) and n_temperatures == "auto"):
+            n_temperatures = checked_count("n_temperatures", n_temperatures, least=2)
         if not isinstance(self.tol, Real) or not self.tol > 0:
             raise ValueError(
                 f"tol must be a positive number of nats; found {self.tol!r}."
@@ -49,9 +50,12 @@ class Request:
                 "method='exact' enumerates the side with fewer states, which here has "
                 "more than 2^20 of them (20 binary units). Use method='ais'."
             )
-        if self.method == "auto":
-            return replace(self, method="exact" if enumerable else "ais")
-        return self
+        method = self.method
+        if method == "auto":
+            method = "exact" if enumerable else "ais"
+        return replace(
+            self, method=method, n_runs=n_runs, n_temperatures=n_temperatures
+        )
 
 
 def with_enough_temperatures(request, most, estimate):

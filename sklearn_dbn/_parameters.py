@@ -31,8 +31,8 @@ def make_units(visible, n_features):
     total = sum(size for _, size in parts)
     if total != n_features:
         raise ValueError(
-            f"visible={visible!r} describes {total} features, but X has {n_features} "
-            "features. Make the sizes add up to the columns of X."
+            f"visible={visible!r} describes {total} columns, but there are "
+            f"{n_features}. Make the sizes add up to them."
         )
     return Joint(tuple(parts))
 
@@ -143,13 +143,12 @@ def checked_layers(weights, intercepts, dtype):
 
 def hidden_sizes(sizes):
     """`hidden_layer_sizes` as a list of integers, or a ValueError."""
-    found = np.atleast_1d(plain_array(sizes))
-    is_list = found.ndim == 1 and found.size and found.dtype.kind in "iu"
-    if not is_list or (found < 1).any():
+    found = np.atleast_1d(np.asarray(sizes, dtype=object))
+    if found.ndim != 1 or not found.size or not all(map(_is_count, found)):
         raise ValueError(
             f"hidden_layer_sizes must be one or more integers >= 1; found {sizes!r}."
         )
-    return found.tolist()
+    return [int(size) for size in found]
 
 
 def templates_of(rbm, default, n_layers):
@@ -216,11 +215,16 @@ def plain_visible(visible):
     return [[kind, int(size)] for kind, size in visible]
 
 
-def require_count(name, value, least=1):
-    """Raise unless a parameter is an integer of at least ``least``."""
-    is_count = isinstance(value, Integral) and not isinstance(value, bool)
-    if not is_count or value < least:
+def checked_count(name, value, least=1):
+    """An integer of at least ``least``, made Python's own, which never wraps."""
+    if not _is_count(value, least):
         raise ValueError(f"{name} must be an integer >= {least}; found {value!r}.")
+    return int(value)
+
+
+def _is_count(value, least=1):
+    is_integer = isinstance(value, Integral) and not isinstance(value, bool)
+    return is_integer and value >= least
 
 
 def require_possible_mean(units, mean):

@@ -24,11 +24,11 @@ from sklearn_dbn._imputation import ImputationMixin
 from sklearn_dbn._log_partition import LogPartitionMixin, base_rate, fingerprint
 from sklearn_dbn._parameters import (
     FAMILIES,
+    checked_count,
     checked_vector,
     make_units,
     pairs_of,
     plain_visible,
-    require_count,
     require_possible_mean,
     require_unset,
     schedule,
@@ -649,7 +649,8 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
             If X has not a column for each unit of the hidden rows.
         """
         check_is_fitted(self)
-        H = check_array(X, dtype=(np.float64, np.float32))
+        H = check_array(X)
+        H = H.astype(row_dtype(H), copy=False)
         if H.shape[1] != len(self.intercept_hidden_):
             raise ValueError(
                 f"X has {H.shape[1]} columns, but this RBM has "
@@ -709,8 +710,8 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
             If `n_samples` or `n_gibbs_steps` is no integer of at least 1.
         """
         machine = self._machine()
-        require_count("n_samples", n_samples)
-        require_count("n_gibbs_steps", n_gibbs_steps)
+        n_samples = checked_count("n_samples", n_samples)
+        n_gibbs_steps = checked_count("n_gibbs_steps", n_gibbs_steps)
         rng = make_generator(random_state)
         h = self._starting_chains(machine, n_samples, rng)
         return _run_chains(machine, h, n_gibbs_steps, rng)

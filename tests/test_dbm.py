@@ -1522,6 +1522,7 @@ def test_a_bad_schedule_is_an_error_before_anything_is_trained(name, schedule, w
         ("4",),
         np.array([], int),
         [True],
+        (True, 3),
         (4, [3]),
     ],
     ids=repr,

@@ -640,6 +640,18 @@ def test_hidden_units_of_the_top_pruned_by_hand_are_gone(digits):
     assert np.abs(dbn.top_rbm_.components_ - top.components_).max() > 0
 
 
+@pytest.mark.parametrize("n_samples", [np.int8(100), np.uint8(200)])
+def test_narrow_integers_as_arguments_do_not_wrap(n_samples, digits):
+    dbn = quick(FAST[0]).fit(digits[0][:50], digits[1][:50])
+    names = ["n_gibbs_steps", "n_chains", "thinning"]
+    few = dict(zip(names, (2, 90, 2), strict=True))
+    narrow = {name: np.int8(value) for name, value in few.items()}
+    np.testing.assert_array_equal(
+        dbn.sample(n_samples, y=3, random_state=0, **narrow),
+        dbn.sample(int(n_samples), y=3, random_state=0, **few),
+    )
+
+
 def test_sample_returns_labels_unless_given(digits):
     dbn = DBNClassifier((12, 8), n_iter=1, random_state=0).fit(*digits)
     X, y = dbn.sample(5, n_gibbs_steps=3, random_state=0)

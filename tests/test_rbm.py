@@ -189,6 +189,22 @@ def test_other_numbers_are_learnt_from_as_float64(kind):
 
 
 @every_output
+@every_dtype
+def test_the_order_of_bytes_changes_nothing(output, dtype):
+    X = binary_rows(dtype=dtype)
+    swapped = X.astype(X.dtype.newbyteorder())
+    rbm = small().fit(X)
+    assert_same_fit(small().fit(swapped), rbm)
+    found = output(rbm, swapped)
+    assert found.dtype == dtype and found.dtype.isnative
+    np.testing.assert_array_equal(found, output(rbm, X))
+    hidden = rbm.transform(X)
+    means = rbm.inverse_transform(hidden.astype(hidden.dtype.newbyteorder()))
+    assert means.dtype == dtype
+    np.testing.assert_array_equal(means, rbm.inverse_transform(hidden))
+
+
+@every_output
 @pytest.mark.parametrize("kind", [np.int64, np.uint8, bool])
 def test_outputs_for_other_numbers_are_those_for_float64(output, kind):
     X = binary_rows()
@@ -1560,6 +1576,22 @@ def test_a_fitted_rbm_keeps_its_visible_units():
     assert_same_fit(rbm, small(visible=kinds).fit(X))
 
 
+def test_narrow_integers_as_arguments_do_not_wrap():
+    X, rbm, hundred = binary_rows(), small().fit(binary_rows()), np.int8(100)
+    np.testing.assert_array_equal(
+        rbm.sample(hundred, n_gibbs_steps=np.int8(3), random_state=0),
+        rbm.sample(100, n_gibbs_steps=3, random_state=0),
+    )
+    X[::2, 0] = np.nan
+    given = {"method": "gibbs", "random_state": 0}
+    np.testing.assert_array_equal(
+        rbm.impute(X, n_steps=hundred, **given), rbm.impute(X, n_steps=100, **given)
+    )
+    log_z = {"method": "ais", "random_state": 0}
+    one = rbm.log_partition(n_runs=hundred, n_temperatures=hundred, **log_z)
+    assert one == rbm.log_partition(n_runs=100, n_temperatures=100, **log_z)
+
+
 def test_training_on_is_followed_by_the_likelihood():
     X = binary_rows()
     rbm = small().fit(X)
@@ -1609,6 +1641,7 @@ def test_temperatures_are_added_until_the_tolerance_is_met():
         ({"n_runs": 2.5}, "n_runs"),
         ({"n_temperatures": 1}, "n_temperatures"),
         ({"n_temperatures": "many"}, "n_temperatures"),
+        ({"n_temperatures": np.array([100, 200])}, "n_temperatures"),
         ({"tol": 0}, "tol"),
         ({"tol": np.nan}, "tol"),
         ({"tol": "auto"}, "tol"),
