@@ -1160,7 +1160,7 @@ def test_from_parameters_estimates_the_base_rate():
         ({"data_mean": [0, np.inf, 0]}, "data_mean"),
         ({"data_mean": [1, 2, 0]}, r"data_mean must .*\[0, 1\].*found 2.*leave"),
         ({"layer": 3}, r"layer must be .*found 3"),
-        ({"rbm": RBMTransformer(visible=[("softmax", 2)])}, "^rbm: vis.*2 features"),
+        ({"rbm": RBMTransformer(visible=[("softmax", 2)])}, "^rbm: vis.*2 columns"),
         ({"rbm": RBMTransformer(visible="poisson")}, "visible.*'poisson'"),
         ({"rbm": [RBMTransformer()]}, "1 templates"),
         ({"n_chains": 0}, "n_chains"),
