@@ -1559,7 +1559,7 @@ def test_a_wrong_number_of_templates_is_an_error(n):
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"visible": [("bernoulli", 5)]}, "5 features, but X has 6"),
+        ({"visible": [("bernoulli", 5)]}, "5 columns, but there are 6"),
         ({"visible": "poisson"}, "'visible' parameter of RBMTransformer.*'poisson'"),
         ({"visible": [("poisson", 6)]}, r"\('poisson', 6\)"),
         ({"weight_scale": -1.0}, "'weight_scale' parameter of RBMTransformer"),

@@ -732,7 +732,7 @@ def test_a_bad_schedule_changes_nothing(name, value, how):
 @pytest.mark.parametrize(
     ("visible", "message"),
     [
-        ([("bernoulli", 5)], "5 features.* X has 6 features.*add up"),
+        ([("bernoulli", 5)], "5 columns.* there are 6.*add up"),
         ([], "0 features"),
         ([("poisson", 6)], r"\('poisson', 6\)"),
         ([("bernoulli", 6.0)], r"\('bernoulli', 6.0\)"),
