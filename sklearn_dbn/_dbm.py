@@ -762,6 +762,7 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
     def _map(self, X, function, n_columns=None):
         """``function(machine, rows, means, out)`` on blocks of rows of X."""
         check_is_fitted(self)
+        self._validate_params()
         X = self._validate_rows(X, reset=False)
         dtype = row_dtype(X)
         machine, mean_field = self._machine(dtype), self._mean_field()
@@ -824,6 +825,7 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
             If X has not a column for each unit of the hidden rows.
         """
         check_is_fitted(self)
+        self._validate_params()
         layers = self._layers(self.layer if layer is None else layer)
         H = check_array(X)
         H = H.astype(row_dtype(H), copy=False)
@@ -835,7 +837,7 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
                 f"{n_columns} units. Pass rows as transform returns them."
             )
         H = H[:, : machine.sizes[layers[0]]]
-        return dbm.visible_means(machine, H, layers[0], self.n_mean_field_steps)
+        return dbm.visible_means(machine, H, layers[0], int(self.n_mean_field_steps))
 
     # --- samples and likelihood ---------------------------------------------------
 

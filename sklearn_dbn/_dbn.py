@@ -76,7 +76,8 @@ default="up-down"
     momentum : float or sequence of float, default=0.0
         Share of the last step of fine-tuning that is taken again.
     weight_decay : float, default=0.0
-        Coefficient of the penalty ``weight_decay / 2 * |W|²`` in fine-tuning.
+        Coefficient of the penalty ``weight_decay / 2 * |W|²`` in fine-tuning, on the
+        weights that it trains.
     recognition_rate : float, default=0.1
         Rate of the recognition weights in the sleep pass, relative to
         `learning_rate`. They learn from fantasies, which early in training look
@@ -468,6 +469,8 @@ default="up-down"
 
     def _log_posterior(self, X):
         """log p(y|v) as `recognition` asks for it."""
+        check_is_fitted(self)
+        self._validate_params()
         rng = np.random.default_rng(self.training_state_["seed"])
 
         def exact(net, rows, out):
@@ -701,7 +704,8 @@ class DBNTransformer(DeepBeliefNetwork):
     momentum : float or sequence of float, default=0.0
         Share of the last step of fine-tuning that is taken again.
     weight_decay : float, default=0.0
-        Coefficient of the penalty ``weight_decay / 2 * |W|²`` in fine-tuning.
+        Coefficient of the penalty ``weight_decay / 2 * |W|²`` in fine-tuning, on the
+        weights that it trains.
     recognition_rate : float, default=0.1
         Rate of the recognition weights in the sleep pass, relative to
         `learning_rate`. They learn from fantasies, which early in training look
@@ -892,7 +896,8 @@ class DBNTransformer(DeepBeliefNetwork):
     def _report(self, rows, codes):
         v = rows.take(np.arange(min(PREVIEW_ROWS, len(rows))))
         net = self._net()
-        error = np.square(v - dbn.down(net, dbn.up(net, v))).mean()
+        h = dbn.top_means(net, dbn.up(net, v))
+        error = np.square(v - dbn.down(net, net.top.visible_mean(h))).mean()
         return f"epoch {self.n_iter_}/{self.n_iter}, reconstruction error {error:.4f}"
 
     def inverse_transform(self, X):

@@ -110,7 +110,8 @@ class DeepBeliefNetwork(BoltzmannEstimator):
             return
         templates, layers = self._templates(len(self.rbms_)), []
         validate_templates(self.rbm, templates)
-        for rbm, template in zip(self.rbms_, templates, strict=True):
+        fitted = [*self.rbms_[:-1], self.top_rbm_]
+        for rbm, template in zip(fitted, templates, strict=True):
             own = {name: getattr(rbm, name) for name in OF_THE_LAYER}
             given = clone(template).get_params()
             layers.append(copy.copy(rbm).set_params(**(given | own)))
@@ -263,6 +264,7 @@ class DeepBeliefNetwork(BoltzmannEstimator):
 
     def _layer_steps(self, X, codes, i):
         """The epochs of one layer, how to publish each, and the rows they take."""
+        self._require_layers_as_shown()
         rbm = self.rbms_[i]
         rows = self._layer_rows(X, codes, i)
         self._begin_stage(i)
@@ -280,6 +282,16 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         publish(state)
         settings = rbm._settings(state.rbm, state.offsets.visible, len(rows))
         return training.epochs(state, rows, settings), publish, rows
+
+    def _require_layers_as_shown(self):
+        """Raise if directed layers were set by hand: pre-training has its own RBMs."""
+        net = dbn.stack([rbm._machine() for rbm in self.rbms_], self._n_labels)
+        if fingerprint(net.arrays) != fingerprint(self._net().arrays):
+            raise ValueError(
+                "The weights or intercepts of a directed layer were set by hand, but "
+                "pre-training goes on from the RBMs in rbms_. Change the parameters of "
+                "these RBMs instead, or fit anew."
+            )
 
     def _warn_of_range(self, X):
         """One warning if X leaves the range of its units."""
@@ -302,6 +314,7 @@ class DeepBeliefNetwork(BoltzmannEstimator):
             intercept_hidden_=net.top.hidden_bias,
             data_mean_=state.offsets.visible.copy(),
             h_samples_=_no_chains(net) if state.chains is None else state.chains.copy(),
+            training_state_={**top.training_state_, "tempered_chains": None},
         )
         vars(self).update(
             _attributes(net),
@@ -424,7 +437,7 @@ class DeepBeliefNetwork(BoltzmannEstimator):
             X,
             dtype,
             n_columns,
-            net.sizes,
+            [*net.sizes, net.top.n_visible],
             side_by_side,
         )
 

@@ -559,7 +559,7 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         if self.algorithm == "pcd":
             if len(self.h_samples_) == sampler.n_chains:
                 return np.array(self.h_samples_, rbm.dtype)
-        elif tempered is not None:
+        elif tempered is not None and tempered.shape[1:] == self.h_samples_.shape:
             ladder = np.concatenate([self.h_samples_[None], tempered])
             if ladder.shape[:2] == (len(sampler.betas), sampler.n_chains):
                 return ladder.astype(rbm.dtype, copy=False)

@@ -1532,6 +1532,25 @@ def test_bad_sizes_of_layers_are_errors(sizes):
         small(hidden_layer_sizes=sizes).fit(binary_rows())
 
 
+@pytest.mark.parametrize("name", ["transform", "score_samples", "inverse_transform"])
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"damping": 2.0},
+        {"mean_field_tol": "a"},
+        {"n_mean_field_steps": -3},
+        {"n_mean_field_steps": 2.5},
+    ],
+    ids=str,
+)
+def test_mean_field_set_after_fitting_is_validated(name, params):
+    X = binary_rows()
+    dbm = small().fit(X)
+    rows = X if name != "inverse_transform" else dbm.transform(X)
+    with pytest.raises(InvalidParameterError, match=next(iter(params))):
+        getattr(dbm.set_params(**params), name)(rows)
+
+
 @pytest.mark.parametrize("sizes", [(4, 3), [4, 3], np.array([4, 3])], ids=repr)
 def test_sizes_may_be_any_sequence(sizes):
     assert_same_fit(

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import re
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_dbn import DBNClassifier, DBNTransformer, RBMTransformer
-from tests.fits import BAD_SCHEDULES
+from tests.fits import BAD_SCHEDULES, peak_of
 
 # Data of the checks leave [0, 1], of which the estimator rightly warns.
 ignore_range = pytest.mark.filterwarnings("ignore:.*outside the .0, 1.:UserWarning")
@@ -623,6 +624,83 @@ def test_another_stage_begins_where_the_counter_is_set_back(estimator, digits):
     assert np.abs(parameters_of(dbn) - before).max() > 0.1
 
 
+@both
+def test_layers_set_by_hand_are_not_lost_where_pre_training_goes_on(estimator, digits):
+    X, y = digits
+    dbn = quick(estimator, fine_tuning=None).fit(X[:50], y[:50])
+    dbn.top_rbm_ = copy.deepcopy(dbn.top_rbm_)
+    dbn.top_rbm_.components_[...] = 0.25
+    dbn.set_params(rbm__learning_rate=1e-9).partial_fit(X[:50], y[:50])
+    np.testing.assert_allclose(dbn.top_rbm_.components_, 0.25, atol=1e-5)
+    dbn.recognition_weights_[0][...] = 0
+    before = parameters_of(dbn)
+    with pytest.raises(ValueError, match=r"set by hand.*rbms_"):
+        dbn.partial_fit(X[:50], y[:50])
+    np.testing.assert_array_equal(parameters_of(dbn), before)
+
+
+def test_the_top_goes_on_by_tempering_after_fine_tuning(digits):
+    X, y = digits
+    rbm = RBMTransformer(algorithm="pt", n_iter=1, n_chains=5, batch_size=20)
+    top = quick(FAST[0], rbm=rbm, n_chains=5).fit(X[:50], y[:50]).top_rbm_
+    assert top.partial_fit(np.zeros((5, 22))).n_iter_ == 2
+    assert top.h_samples_.shape == (5, 8)
+    top.h_samples_ = top.h_samples_[:3]
+    assert top.partial_fit(np.zeros((5, 22))).h_samples_.shape == (5, 8)
+
+
+@both
+def test_momentum_takes_the_last_step_again_and_no_older_one(estimator, digits):
+    X, y = digits
+    given = {"learning_rate": [0.5, 1e-12, 1e-12], "n_iter": 3, "averaging": None}
+    one, other = (
+        quick(estimator, momentum=momentum, **given).fit(X[:50], y[:50])
+        for momentum in ([0.9, 0.0, 0.9], [0.9, 0.0, 0.0])
+    )
+    np.testing.assert_allclose(parameters_of(one), parameters_of(other), atol=1e-9)
+
+
+@pytest.mark.parametrize("fine_tuning", ["discriminative", "hybrid"])
+def test_weights_that_are_not_learnt_do_not_decay(fine_tuning, digits):
+    X, y = digits
+    rows, labels, given = X[:50], y[:50], {"fine_tuning": fine_tuning}
+    one, other = (
+        quick(FAST[0], weight_decay=decay, n_iter=5, **given).fit(rows, labels)
+        for decay in (0.0, 0.1)
+    )
+    unchanged = np.array_equal(one.generative_weights_[0], other.generative_weights_[0])
+    assert unchanged == (fine_tuning == "discriminative")
+    assert np.abs(one.recognition_weights_[0] - other.recognition_weights_[0]).max() > 0
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"recognition": "foo"},
+        {"recognition": "gibbs", "n_recognition_steps": 0},
+        {"recognition": "gibbs", "n_recognition_samples": 0},
+        {"recognition": "gibbs", "n_recognition_samples": -1},
+        {"recognition": "mean-field", "n_recognition_steps": 2.5},
+    ],
+    ids=str,
+)
+def test_recognition_set_after_fitting_is_validated(params, digits):
+    X, y = digits
+    dbn = quick(FAST[0]).fit(X[:50], y[:50]).set_params(**params)
+    for output in (dbn.predict, dbn.predict_proba, dbn.decision_function):
+        with pytest.raises(InvalidParameterError, match=[*params][-1]):
+            output(X)
+
+
+def test_many_classes_take_no_more_memory():
+    X = np.random.default_rng(0).random((30_000, 20), dtype=np.float32)
+    y = np.arange(len(X)) % 300
+    rbm = RBMTransformer(n_iter=1, batch_size=1000)
+    dbn = DBNClassifier((10,), rbm=rbm, n_iter=0).fit(X, y)
+    # Labels of all rows take 36 MB.
+    assert peak_of(dbn.transform, X) < 30e6
+
+
 def test_hidden_units_of_the_top_pruned_by_hand_are_gone(digits):
     X, y = digits
     dbn = quick(FAST[0], n_chains=5).fit(X[:50], y[:50])
@@ -769,6 +847,35 @@ def test_bound_is_repeatable_and_improves_with_training(digits):
     np.testing.assert_array_equal(trained.score_samples(X), trained.score_samples(X))
     some = trained.score_samples(X)[:7]
     np.testing.assert_allclose(trained.score_samples(X[:7]), some, rtol=1e-9)
+
+
+@pytest.mark.parametrize("scale", [1, 10, 100])
+def test_the_bound_of_large_float32_rows_is_a_bound(scale):
+    """Where recognition is the exact posterior, of a mixture for each column."""
+    n, width, rng = 8, 3.0, np.random.default_rng(0)
+    rows = width * (rng.random((60, n)) >= 0.5) + rng.standard_normal((60, n))
+    rbm = RBMTransformer(visible="gaussian", n_iter=0)
+    dbn = DBNTransformer((n, 2), rbm=rbm, fine_tuning=None, random_state=0).fit(rows)
+    dbn.generative_weights_[0] = dbn.recognition_weights_[0] = width * np.eye(n)
+    dbn.generative_intercepts_[0] = np.zeros(n)
+    dbn.recognition_intercepts_[0] = np.full(n, -(width**2) / 2)
+    top = dbn.top_rbm_
+    for array in (top.components_, top.intercept_visible_, top.intercept_hidden_):
+        array[...] = 0
+    V = (scale * rows).astype(np.float32)
+    v = V.astype(np.float64)
+    exact = np.logaddexp(-(v**2) / 2, -((v - width) ** 2) / 2).sum(axis=1)
+    exact -= n * np.log(2) + n / 2 * np.log(2 * np.pi)
+    bound = dbn.score_samples(V)
+    np.testing.assert_allclose(bound, exact, rtol=1e-6, atol=1e-4)
+
+
+def test_a_report_is_of_the_whole_network(digits, capsys):
+    X = digits[0][:100]
+    DBNTransformer((8,), n_iter=1, verbose=1, random_state=0).fit(X)
+    lines = capsys.readouterr().out.splitlines()
+    last, tuned = (float(re.search(r"error ([\d.]+)", x)[1]) for x in lines[-2:])
+    assert 0.5 * last < tuned < 2 * last
 
 
 def test_inverse_transform_reconstructs(digits):

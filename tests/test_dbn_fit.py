@@ -1,7 +1,6 @@
 """How deep belief networks are fitted: stopping, going on, memory maps, callbacks."""
 
 import pickle
-import tracemalloc
 from io import BytesIO
 
 import joblib
@@ -15,6 +14,7 @@ from sklearn.model_selection import GridSearchCV
 
 from sklearn_dbn import DBNClassifier, DBNTransformer, RBMTransformer
 from sklearn_dbn.boltzmann import training
+from tests.fits import peak_of
 
 N_EPOCHS = 3
 TEMPLATE = RBMTransformer(algorithm="pcd", batch_size=40, momentum=0.5, n_iter=N_EPOCHS)
@@ -433,15 +433,6 @@ def test_a_memory_map_gives_what_its_array_gives(estimator, kind, digits, tmp_pa
     one, other = clone(estimator).fit(X, y), clone(estimator).fit(mapped, y)
     assert_same(one, other)
     np.testing.assert_array_equal(one.transform(X), other.transform(mapped))
-
-
-def peak_of(function, *args):
-    """Most bytes that numpy and Python held at a time during a call."""
-    tracemalloc.start()
-    function(*args)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    return peak
 
 
 @every_estimator

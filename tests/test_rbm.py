@@ -733,7 +733,7 @@ def test_a_bad_schedule_changes_nothing(name, value, how):
     ("visible", "message"),
     [
         ([("bernoulli", 5)], "5 columns.* there are 6.*add up"),
-        ([], "0 features"),
+        ([], "0 columns"),
         ([("poisson", 6)], r"\('poisson', 6\)"),
         ([("bernoulli", 6.0)], r"\('bernoulli', 6.0\)"),
         ([("bernoulli", 7), ("softmax", -1)], r"\('softmax', -1\)"),

@@ -467,7 +467,10 @@ def bound_over_all_paths(net, v, sizes):
         log_p = np.dot(rows, down.T) + log_p_above
         log_p += generate.units.log_base(rows)[:, None]
         log_p -= log_q
-        weights = np.exp(log_q.astype(np.float64))
+        log_q = log_q.astype(np.float64)
+        # Their rounding, that of large fields, would make the sum exceed one.
+        weights = np.exp(log_q - log_q.max(axis=1, keepdims=True))
+        weights /= weights.sum(axis=1, keepdims=True)
         total[part] = np.einsum("ij,ij->i", weights, log_p)
     return total
 

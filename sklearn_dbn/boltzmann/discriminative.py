@@ -49,7 +49,7 @@ class Discriminative:
     dropout: tuple
     adversarial_radius: float = 0.0
 
-    centred = False
+    centred = generative = False
 
     def step(self, state, v, labels, rate, out):
         """Write ``rate`` times the mean gradient over the rows into ``out``."""
@@ -75,7 +75,7 @@ class Sum:
     objectives: tuple
     weights: tuple
 
-    centred = False
+    centred, generative = False, True
 
     def step(self, state, v, labels, rate, out):
         first, *others = zip(self.objectives, self.weights, strict=True)

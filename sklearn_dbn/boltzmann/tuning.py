@@ -5,7 +5,7 @@ it on by one pass over the data for each ``next``. What is learnt is an objectiv
 (:class:`~sklearn_dbn.boltzmann.updown.UpDown`,
 :class:`~sklearn_dbn.boltzmann.discriminative.Discriminative` or a sum of them)
 with one method, ``step``, that writes a scaled gradient, ``centred`` in the top RBM
-or not.
+or not, with a part for the ``generative`` weights or without.
 
 The parameters that count are averages over the course of training. Polynomial
 decay (Shamir & Zhang 2013) gives the parameters at time ``t`` a weight that grows
@@ -137,17 +137,14 @@ def learn(state, v, labels, settings, n_decays, step, out):
         training.draw_data(state.net.visible, v, state.rng)
     settings.objective.step(state, v, labels, rate, out)
     kept = updates.share_kept(rate * settings.weight_decay, momentum, n_decays)
-    net = state.net
-    for layer in net.recognition + net.generative:
+    net, objective = state.net, settings.objective
+    for layer in net.recognition + (net.generative if objective.generative else ()):
         updates.shrink(layer.weights, kept)
-    if settings.objective.centred:
+    if objective.centred:
         updates.shrink_centred(net.top.parameters, kept, state.offsets)
     else:
         updates.shrink(net.top.weights, kept)
-    if momentum:
-        updates.move(state.parameters, state.velocity, step, momentum)
-    else:
-        state.parameters += step
+    updates.move(state.parameters, state.velocity, step, momentum)
     if not math.isfinite(np.dot(step, step)):
         updates.require_finite(state.net.names, state.net.arrays, state.epoch + 1)
 

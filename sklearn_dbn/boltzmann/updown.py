@@ -68,7 +68,7 @@ class UpDown:
     recognition_rate: float = 1.0
     sampler: object = ContrastiveDivergence()
 
-    centred = True
+    centred = generative = True
 
     def step(self, state, v, labels, rate, out):
         """Write ``rate`` times the mean gradient over the rows into ``out``."""
