@@ -15,13 +15,15 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
-from sklearn_dbn.boltzmann.units import Gaussian
+from sklearn_dbn.boltzmann.units import Gaussian, Softmax
 from sklearn_dbn.boltzmann.updates import Diverged
 
 # Packages whose frames a warning looks past for the user's own line.
 NOT_THE_USER = {"sklearn_dbn", "sklearn", "joblib", "contextlib"}
 # How far rounding may take a value out of [0, 1].
 RANGE_SLACK = 1e-6
+# How far rounding may take the mean sum of a softmax block from one.
+SUM_SLACK = 1e-3
 
 
 class BoltzmannEstimator(
@@ -98,7 +100,7 @@ def package_of(frame):
 
 
 def warn_of_range(estimator, units, statistics):
-    """One warning if Bernoulli or softmax columns leave [0, 1]."""
+    """One warning if Bernoulli or softmax columns leave [0, 1], or no sums are one."""
     for family, columns in units.blocks(len(statistics.low)):
         least = statistics.low[columns].min()
         most = statistics.high[columns].max()
@@ -108,6 +110,16 @@ def warn_of_range(estimator, units, statistics):
                 f"{most:.6g}], outside the [0, 1] of Bernoulli and softmax visible "
                 "units. Scale it with MinMaxScaler, or use visible='gaussian', with a "
                 "smaller learning_rate, on standardised data.",
+                UserWarning,
+            )
+            return
+        total = float(statistics.mean[columns].sum(dtype=np.float64))
+        if isinstance(family, Softmax) and abs(total - 1) > SUM_SLACK:
+            warn_user(
+                f"{type(estimator).__name__}: rows of the softmax columns "
+                f"{columns.start} to {columns.stop - 1} of X have a mean sum of "
+                f"{total:.6g}, instead of 1 each. Encode categories with OneHotEncoder "
+                "without drop, or use visible='bernoulli' for them.",
                 UserWarning,
             )
             return

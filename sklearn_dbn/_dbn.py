@@ -1056,12 +1056,11 @@ def _require_label_block(top_rbm, below, n_below, n_labels):
             f"penultimate layer and the classes); found {n_columns}."
         )
     expected = [*pairs_of(below, n_below), ("softmax", n_labels)]
-    fitted = top_rbm.training_state_["visible"]
-    if pairs_of(fitted, n_columns) != expected:
+    if pairs_of(top_rbm.visible, n_columns) != expected:
         raise ValueError(
             f"The visible columns of top_rbm must be {expected}: the layer below (for "
             "a single layer as in the visible of rbm, the template), then the labels; "
-            f"found visible={fitted!r}."
+            f"found visible={top_rbm.visible!r}."
         )
 
 

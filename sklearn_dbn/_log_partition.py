@@ -72,11 +72,14 @@ def with_enough_temperatures(request, most, estimate):
         count = min(most, max(2 * count, math.ceil(needed)))
         found = estimate(count)
     if found.std > request.tol:
+        known = f"is known to {found.std:.3g} nats only, not"
+        if math.isinf(found.std):
+            side = "low" if request.method == "ais" else "high"
+            known = f"is likely too {side}, as few runs outweigh all others: not known"
         warn_user(
-            f"log Z is known to {found.std:.3g} nats only, not to tol="
-            f"{request.tol:.3g} ({request.method}, {request.n_runs} runs, {count} "
-            f"temperatures, effective sample size {found.effective_sample_size:.3g}). "
-            "Raise n_temperatures or n_runs.",
+            f"log Z {known} to tol={request.tol:.3g} ({request.method}, "
+            f"{request.n_runs} runs, {count} temperatures, effective sample size "
+            f"{found.effective_sample_size:.3g}). Raise n_temperatures or n_runs.",
             ConvergenceWarning,
         )
     return found
@@ -172,7 +175,8 @@ class LogPartitionMixin:
         -------
         log_z : float
         std : float
-            Only if `return_std`.
+            Only if `return_std`. Infinite where it would be above 0.25: a few runs then
+            outweigh all others, and how far they are off is not known.
 
         Raises
         ------

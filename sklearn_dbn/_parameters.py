@@ -40,7 +40,7 @@ def make_units(visible, n_features):
 def _block(entry):
     """The family and size that an entry ``(kind, n_features)`` names."""
     match entry:
-        case (str(kind), Integral() as size) if kind in FAMILIES and size >= 1:
+        case (str(kind), size) if kind in FAMILIES and _is_count(size):
             return FAMILIES[kind], int(size)
     raise ValueError(
         "visible must be a kind or a sequence of (kind, n_features) pairs, with kinds "

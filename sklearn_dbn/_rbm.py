@@ -48,6 +48,7 @@ from sklearn_dbn.boltzmann.samplers import (
     Persistent,
     draw_base,
 )
+from sklearn_dbn.boltzmann.units import Gaussian
 from sklearn_dbn.boltzmann.updates import Offsets
 
 COUNT = Interval(Integral, 1, None, closed="left")
@@ -441,7 +442,7 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         rng = make_generator(self.random_state)
         seed = int(rng.integers(2**31))
         rbm = training.initial_rbm(
-            statistics, self.n_components, units, rng, self.weight_scale
+            statistics, int(self.n_components), units, rng, self.weight_scale
         )
         sampler = self._sampler(rbm, statistics.mean)
         state = training.start(rbm, statistics.mean, sampler, rng)
@@ -449,7 +450,8 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
 
     def _kept(self, seed, n_rows):
         """What training does not change of a new `training_state_`."""
-        return {"seed": seed, "n_rows": n_rows, "visible": plain_visible(self.visible)}
+        kinds = plain_visible(pairs_of(self.visible, self.n_features_in_))
+        return {"seed": seed, "n_rows": n_rows, "visible": kinds}
 
     def _settings(self, rbm, data_mean, n_rows):
         return training.Settings(
@@ -520,7 +522,9 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         rng, dtype = generator_from(saved["generator"]), rbm.dtype
         before = np.asarray(self.data_mean_, dtype)
         mean, n_rows = mean_of_all(before, saved["n_rows"], mean, n_rows)
-        if len(saved["hidden_offset"]) != rbm.n_hidden:
+        same_hidden = len(saved["hidden_offset"]) == rbm.n_hidden
+        size = sum(array.size for array in rbm.parameters)
+        if not same_hidden or len(saved["velocity"]) != size:
             state = training.start(rbm, mean, self._sampler(rbm, mean), rng)
         else:
             parameters, rbm = training.on_one_vector(rbm)
@@ -542,8 +546,11 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
                 "with warm_start=False."
             )
         make_units(self.visible, n_visible)
-        fitted = self.training_state_["visible"]
-        if pairs_of(self.visible, n_visible) != pairs_of(fitted, n_visible):
+        fitted, now = (
+            pairs_of(kinds, n_visible)
+            for kinds in (self.training_state_["visible"], self.visible)
+        )
+        if now != fitted and sum(size for _, size in fitted) == n_visible:
             raise ValueError(
                 f"visible={self.visible!r}, but training goes on from a fitted RBM of "
                 f"visible={fitted!r}. Set visible back, or fit anew with "
@@ -584,8 +591,8 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         )
 
     def _units(self):
-        """The visible units that this RBM was fitted with."""
-        return make_units(self.training_state_["visible"], self.n_features_in_)
+        """The visible units, as the parameter says now."""
+        return make_units(self.visible, self.n_features_in_)
 
     def _dtype(self):
         """That of the weights, or float64 if they were set to integers."""
@@ -599,7 +606,9 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         """``function(machine, rows, out)`` on blocks of the validated rows of X."""
         check_is_fitted(self)
         X = self._validate_rows(X, reset=False)
-        dtype = row_dtype(X)
+        return self._map_rows(X, row_dtype(X), function, n_columns, side_by_side)
+
+    def _map_rows(self, X, dtype, function, n_columns=None, side_by_side=False):
         machine = self._machine(dtype)
         return map_blocks(
             lambda rows, out: function(machine, rows, out),
@@ -737,11 +746,7 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         -------
         F : ndarray of shape (n_samples,)
         """
-
-        def free_energy(machine, rows, out):
-            out[...] = machine.free_energy(rows)
-
-        return self._map(X, free_energy, side_by_side=True)
+        return self._map(X, _free_energy, side_by_side=True)
 
     def pseudo_log_likelihood(self, X):
         """``Σ_i log p(v_i | all other v)`` of each row, in nats.
@@ -784,9 +789,16 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         -------
         log_p : ndarray of shape (n_samples,)
         """
-        log_p = -self.free_energy(X)
+        check_is_fitted(self)
+        X = self._validate_rows(X, reset=False)
+        dtype = wide = row_dtype(X)
+        kinds = [family for family, _ in self._units().blocks(X.shape[1])]
+        if any(isinstance(family, Gaussian) for family in kinds):
+            # Free energy and log Z are large where means are, and nearly cancel.
+            wide = np.dtype(np.float64)
+        log_p = -self._map_rows(X, wide, _free_energy, side_by_side=True)
         log_p -= log_p.dtype.type(self.log_partition())
-        return log_p
+        return log_p.astype(dtype, copy=False)
 
     def score(self, X, y=None):
         """Mean of `score_samples`, in nats per row.
@@ -815,6 +827,10 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         h = self._starting_chains(machine, n_rows, rng)
         rows = _run_chains(machine, h, n_steps, rng)
         return rows.__getitem__
+
+
+def _free_energy(machine, rows, out):
+    out[...] = machine.free_energy(rows)
 
 
 def _run_chains(machine, h, n_steps, rng):

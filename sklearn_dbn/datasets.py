@@ -319,7 +319,13 @@ def _folder(data_home):
             f"data_home must be a str, a path or None, got {data_home!r}; "
             "pass the folder with the MNIST files."
         )
-    return Path(data_home).expanduser(), origin
+    try:
+        return Path(data_home).expanduser(), origin
+    except RuntimeError as error:
+        raise FileNotFoundError(
+            f"{origin} names {str(data_home)!r}, whose home directory is not known; "
+            "pass the folder with the MNIST files."
+        ) from error
 
 
 def _fetch_mnist():

@@ -204,10 +204,10 @@ def test_there_is_a_template_for_each_layer(estimator, digits):
     ("rbm", "message"),
     [
         (RBMTransformer(learning_rate=[-1]), "rbm: learning_rate must be a number or"),
-        (RBMTransformer(visible=[("bernoulli", 5)]), "rbm: visible=.*but X has 6"),
+        (RBMTransformer(visible=[("bernoulli", 5)]), "rbm: visible=.*there are 6"),
         (
             [RBMTransformer(visible=[("bernoulli", 5)]), RBMTransformer()],
-            r"rbm\[0\]: visible=.*but X has 6",
+            r"rbm\[0\]: visible=.*there are 6",
         ),
     ],
     ids=str,

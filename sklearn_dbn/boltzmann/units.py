@@ -42,7 +42,7 @@ RATIOS_IN_RANGE = 64
 def logistic(field, out=None):
     """``1 / (1 + exp(-field))``, without warning or overflow at any finite field."""
     out = np.negative(field, out=out)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", under="ignore"):
         np.exp(out, out=out)
     out += 1
     return np.reciprocal(out, out=out)
@@ -52,8 +52,9 @@ def softplus(field):
     """``log(1 + exp(field))``, right to the last digit at any finite field."""
     tail = np.abs(field)
     np.negative(tail, out=tail)
-    np.exp(tail, out=tail)
-    np.log1p(tail, out=tail)
+    with np.errstate(under="ignore"):
+        np.exp(tail, out=tail)
+        np.log1p(tail, out=tail)
     tail += np.maximum(field, 0)
     return tail
 

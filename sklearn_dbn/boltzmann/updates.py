@@ -116,9 +116,10 @@ def decays_due(number, n_batches):
 def share_kept(decay, momentum, n_updates):
     """What weight decay leaves of the weights after ``n_updates``.
 
-    Each of them takes ``decay`` times the weights, as momentum repeats it, at once.
+    Each of them takes ``decay`` times the weights, as momentum repeats it, at once; all
+    of them at most.
     """
-    return float(np.power(np.float64(1 - decay / (1 - momentum)), n_updates))
+    return max(0.0, 1 - decay / (1 - momentum)) ** n_updates
 
 
 def shrink(weights, kept):
