@@ -100,7 +100,7 @@ def package_of(frame):
 
 
 def warn_of_range(estimator, units, statistics):
-    """One warning if Bernoulli or softmax columns leave [0, 1], or no sums are one."""
+    """One warning if Bernoulli or softmax columns leave [0, 1], or sums are not one."""
     for family, columns in units.blocks(len(statistics.low)):
         least = statistics.low[columns].min()
         most = statistics.high[columns].max()

@@ -383,7 +383,8 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         Warns
         -----
         UserWarning
-            If Bernoulli or softmax columns leave [0, 1].
+            If Bernoulli or softmax columns leave [0, 1], or the rows of a softmax block
+            do not add up to 1 on average.
         """
         data = self._prepare(
             X, sample_weight, self.warm_start and hasattr(self, "weights_")

@@ -374,7 +374,8 @@ default="up-down"
         Warns
         -----
         UserWarning
-            If Bernoulli or softmax columns leave [0, 1].
+            If Bernoulli or softmax columns leave [0, 1], or the rows of a softmax block
+            do not add up to 1 on average.
         """
         resume = self.warm_start and hasattr(self, "top_rbm_")
         X, codes = self._prepare(X, y, None, resume)
@@ -844,7 +845,8 @@ class DBNTransformer(DeepBeliefNetwork):
         Warns
         -----
         UserWarning
-            If Bernoulli or softmax columns leave [0, 1].
+            If Bernoulli or softmax columns leave [0, 1], or the rows of a softmax block
+            do not add up to 1 on average.
         """
         X = self._prepare(X, self.warm_start and hasattr(self, "top_rbm_"))
         self._fit(X, y, None)

@@ -359,7 +359,8 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         Warns
         -----
         UserWarning
-            If Bernoulli or softmax columns leave [0, 1].
+            If Bernoulli or softmax columns leave [0, 1], or the rows of a softmax block
+            do not add up to 1 on average.
         """
         resume = self.warm_start and hasattr(self, "components_")
         X, rows, state, kept = self._prepare(X, sample_weight, resume)

@@ -149,6 +149,11 @@ def test_home_folder_is_expanded(tmp_path, contents, monkeypatch):
     assert_is_tiny(load_mnist("~/mnist"))
 
 
+def test_home_of_nobody():
+    with pytest.raises(FileNotFoundError, match="data_home names '~nobody-here/mnist'"):
+        load_mnist("~nobody-here/mnist")
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_missing_file(tmp_path, contents, name):
     write(tmp_path, contents)

@@ -1620,6 +1620,12 @@ def test_training_goes_on_from_hidden_units_pruned_by_hand(algorithm, how):
     assert rbm.h_samples_.shape[1:] == (n_left,)
 
 
+def test_true_is_one_hidden_unit():
+    X = binary_rows()
+    one, other = (small(n_components=n).fit(X) for n in (True, 1))
+    np.testing.assert_array_equal(one.components_, other.components_)
+
+
 @every_algorithm
 def test_training_goes_on_from_visible_columns_pruned_by_hand(algorithm):
     X = binary_rows()
