@@ -72,14 +72,15 @@ def with_enough_temperatures(request, most, estimate):
         count = min(most, max(2 * count, math.ceil(needed)))
         found = estimate(count)
     if found.std > request.tol:
-        known = f"is known to {found.std:.3g} nats only, not"
+        doubt = ""
         if math.isinf(found.std):
             side = "low" if request.method == "ais" else "high"
-            known = f"is likely too {side}, as few runs outweigh all others: not known"
+            doubt = f": few runs outweigh all others, it is likely too {side}"
         warn_user(
-            f"log Z {known} to tol={request.tol:.3g} ({request.method}, "
-            f"{request.n_runs} runs, {count} temperatures, effective sample size "
-            f"{found.effective_sample_size:.3g}). Raise n_temperatures or n_runs.",
+            f"log Z is known to {found.std:.3g} nats only, not to tol="
+            f"{request.tol:.3g} ({request.method}, {request.n_runs} runs, {count} "
+            f"temperatures, effective sample size {found.effective_sample_size:.3g}"
+            f"{doubt}). Raise n_temperatures or n_runs.",
             ConvergenceWarning,
         )
     return found

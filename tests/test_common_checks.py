@@ -14,6 +14,7 @@ from sklearn_dbn import DBMTransformer, RBMTransformer, _log_partition
 # machines far larger than these data is kept short, and says so.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*outside the .0, 1.:UserWarning"),
+    pytest.mark.filterwarnings("ignore:.*softmax columns:UserWarning"),
     pytest.mark.filterwarnings("ignore:log Z is known to"),
     pytest.mark.usefixtures("short_annealing"),
 ]
@@ -61,6 +62,7 @@ from sklearn_dbn import DBMTransformer, RBMTransformer
 
 warnings.simplefilter("error")
 warnings.filterwarnings("ignore", ".*outside the .0, 1.", UserWarning)
+warnings.filterwarnings("ignore", ".*softmax columns", UserWarning)
 for estimator in {SMALL_ESTIMATORS!r}:
     for result in check_estimator(estimator):
         assert result["status"] == "passed", (estimator, result)

@@ -205,7 +205,7 @@ def test_annealing_moves_rows_at_the_next_temperature(blocks):
 
 
 def test_summary_is_the_delta_method():
-    log_weights = np.array([0.5, -1.0, 2.0, 0.0])
+    log_weights = np.array([0.1, -0.2, 0.4, 0.0])
     weights = np.exp(log_weights)
     found = summarise(log_weights, 3.0, 17, "ais")
     assert_rounding(found.value, 3 + math.log(weights.mean()))
@@ -216,8 +216,14 @@ def test_summary_is_the_delta_method():
     assert (found.n_temperatures, found.method) == (17, "ais")
 
 
+def test_weights_that_few_runs_outweigh_have_no_standard_error():
+    found = summarise(np.array([0.0, 0.0, 0.0, 5.0]), 0.0, 17, "ais")
+    assert found.std == np.inf
+    assert 1 < found.effective_sample_size < 1.1
+
+
 def test_summary_of_reverse_weights_subtracts():
-    log_weights = np.array([0.5, -1.0, 2.0, 0.0])
+    log_weights = np.array([0.1, -0.2, 0.4, 0.0])
     forward = summarise(log_weights, 0.0, 17, "ais")
     reverse = summarise(log_weights, 3.0, 17, "reverse-ais")
     assert_rounding(reverse.value, 3.0 - forward.value)
@@ -226,7 +232,7 @@ def test_summary_of_reverse_weights_subtracts():
 
 @pytest.mark.parametrize("shift", [-1e4, 1e4])
 def test_summary_keeps_weights_as_logs(shift):
-    log_weights = np.array([0.5, -1.0, 2.0, 0.0])
+    log_weights = np.array([0.1, -0.2, 0.4, 0.0])
     plain, moved = (summarise(log_weights + s, 0.0, 2, "ais") for s in (0, shift))
     assert_rounding(moved.value, plain.value + shift)
     np.testing.assert_allclose(moved.std, plain.std, rtol=1e-10)
