@@ -450,7 +450,7 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         return rows, state, self._kept(seed, len(rows))
 
     def _kept(self, seed, n_rows):
-        """What training does not change of a new `training_state_`."""
+        """What training does not change of `training_state_`."""
         kinds = plain_visible(pairs_of(self.visible, self.n_features_in_))
         return {"seed": seed, "n_rows": n_rows, "visible": kinds}
 
@@ -534,8 +534,7 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
             chains = self._resumed_chains(rbm, mean, rng)
             state = training.State(parameters, rbm, velocity, offsets, chains, rng)
         state.epoch = self.n_iter_
-        kept = {"seed": saved["seed"], "n_rows": n_rows, "visible": saved["visible"]}
-        return state, kept
+        return state, self._kept(saved["seed"], n_rows)
 
     def _require_same_machine(self):
         """Raise if training would go on with other units than the fitted ones."""
