@@ -41,7 +41,9 @@ RATIOS_IN_RANGE = 64
 
 def logistic(field, out=None):
     """``1 / (1 + exp(-field))``, without warning or overflow at any finite field."""
-    out = np.negative(field, out=out)
+    # numpy.negative (2.2 to 2.4 at least) of a single column of 8 float64, or 4 float32,
+    # into such a column negates other rows.
+    out = np.multiply(field, -1, out=out)
     with np.errstate(over="ignore", under="ignore"):
         np.exp(out, out=out)
     out += 1

@@ -453,6 +453,16 @@ def test_logistic_is_expit_to_a_few_ulp(dtype):
 
 
 @every_dtype
+@pytest.mark.parametrize("n_columns", range(1, 20))
+def test_logistic_of_single_columns_of_any_array(dtype, n_columns):
+    fields = np.random.default_rng(0).standard_normal((6, n_columns)).astype(dtype)
+    expected, found = expit(fields.astype(np.float64)), fields.copy()
+    for column in np.split(found, n_columns, axis=1):
+        logistic(column, out=column)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+@every_dtype
 def test_softplus_is_logaddexp_to_a_few_ulp(dtype):
     x = finite_range(dtype)
     expected = np.logaddexp(0, x.astype(np.float64)).astype(dtype)
