@@ -464,6 +464,7 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         rng = make_generator(self.random_state)
         seed = int(rng.integers(2**31))
         sample = rows.take(np.arange(min(SKETCH_ROWS, len(rows))))
+        weights = None if rows.weights is None else rows.weights[: len(sample)]
         share = 0.5 if self.pretraining is None else self.prior_share
         layers = []
         for i, template in enumerate(self._templates(len(sizes))):
@@ -472,7 +473,8 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
             )
             layers.append(dbm.doubled(rbm, i, len(sizes), share))
             sample = layers[-1].hidden_mean(sample)
-            statistics, units = Rows(sample, rows.dtype).statistics(), Bernoulli()
+            statistics = Rows(sample, rows.dtype, weights).statistics()
+            units = Bernoulli()
         self._show(
             dbm.compose(layers, share),
             data_mean_=rows.statistics().mean,

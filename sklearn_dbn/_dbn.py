@@ -27,7 +27,7 @@ from sklearn_dbn._parameters import (
 from sklearn_dbn._perceptron import started_classifier, started_regressor
 from sklearn_dbn._rbm import RBMTransformer
 from sklearn_dbn.boltzmann import dbn
-from sklearn_dbn.boltzmann.discriminative import Discriminative, Sum
+from sklearn_dbn.boltzmann.discriminative import Discriminative, Hybrid
 
 
 class DBNClassifier(ClassifierMixin, DeepBeliefNetwork):
@@ -330,7 +330,7 @@ default="up-down"
         )
         if self.fine_tuning == "discriminative":
             return discriminative
-        return Sum((discriminative, up_down), (1.0, self.generative_weight))
+        return Hybrid(discriminative, up_down, self.generative_weight)
 
     def _dropout(self, n_hidden_layers):
         """The share of units left out of the data and of every hidden layer."""

@@ -1413,6 +1413,17 @@ def test_a_sparsity_target_draws_activities_near(target):
     assert_same_fit(weak, plain)
 
 
+@pytest.mark.parametrize("centering", [True, False])
+def test_rows_of_negligible_weight_have_no_part_in_sparsity(centering):
+    X, weights = binary_rows(40), np.repeat([1.0, 1e-12], 20)
+    given = {"sparsity_target": 0.1, "sparsity_cost": 1.0, "centering": centering}
+    params = {"pretraining": None, "n_iter": 10, "batch_size": 40, **given}
+    alone = small(**params).fit(X[:20])
+    beside = small(**params).fit(X, sample_weight=weights)
+    np.testing.assert_allclose(beside.intercepts_[1], alone.intercepts_[1], atol=1e-6)
+    np.testing.assert_allclose(beside.intercepts_[2], alone.intercepts_[2], atol=1e-6)
+
+
 def test_damping_and_tolerance_change_mean_field_but_not_where_it_ends():
     X = binary_rows()
     dbm = known(6, 4, 3, scale=0.5, mean_field_tol=0)

@@ -661,17 +661,34 @@ def test_momentum_takes_the_last_step_again_and_no_older_one(estimator, digits):
     np.testing.assert_allclose(parameters_of(one), parameters_of(other), atol=1e-9)
 
 
-@pytest.mark.parametrize("fine_tuning", ["discriminative", "hybrid"])
-def test_weights_that_are_not_learnt_do_not_decay(fine_tuning, digits):
+@pytest.mark.parametrize(
+    ("given", "still"),
+    [
+        ({"fine_tuning": "discriminative"}, ["generative"]),
+        ({"fine_tuning": "hybrid"}, []),
+        ({"fine_tuning": "hybrid", "generative_weight": 0}, ["generative"]),
+        ({"fine_tuning": "up-down"}, []),
+        ({"fine_tuning": "up-down", "recognition_rate": 0}, ["recognition"]),
+    ],
+    ids=str,
+)
+def test_weights_that_are_not_learnt_do_not_decay(given, still, digits):
     X, y = digits
-    rows, labels, given = X[:50], y[:50], {"fine_tuning": fine_tuning}
+    rows, labels = X[:50], y[:50]
     one, other = (
         quick(FAST[0], weight_decay=decay, n_iter=5, **given).fit(rows, labels)
         for decay in (0.0, 0.1)
     )
-    unchanged = np.array_equal(one.generative_weights_[0], other.generative_weights_[0])
-    assert unchanged == (fine_tuning == "discriminative")
-    assert np.abs(one.recognition_weights_[0] - other.recognition_weights_[0]).max() > 0
+    learnt, first = quick(FAST[0], n_iter=0).fit(rows, labels), "generative_weights_"
+    start, generative = (getattr(dbn, first)[0] for dbn in (learnt, other))
+    assert np.array_equal(start, generative) == ("generative" in still)
+    assert np.array_equal(
+        learnt.recognition_weights_[0], other.recognition_weights_[0]
+    ) == ("recognition" in still)
+    for weights in ("generative_weights_", "recognition_weights_"):
+        if weights.split("_")[0] not in still:
+            fit, decayed = (np.abs(getattr(x, weights)[0]).mean() for x in (one, other))
+            assert decayed < fit
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sklearn_dbn.boltzmann import updates
 from sklearn_dbn.boltzmann.data import slices
 from sklearn_dbn.boltzmann.dbn import (
     factors_in_range,
@@ -25,6 +26,7 @@ from sklearn_dbn.boltzmann.dbn import (
     top_field,
 )
 from sklearn_dbn.boltzmann.units import log_product, logistic, uniform
+from sklearn_dbn.boltzmann.updown import UpDown
 
 # Ratios worked on at once.
 CACHED = 2**19
@@ -49,7 +51,7 @@ class Discriminative:
     dropout: tuple
     adversarial_radius: float = 0.0
 
-    centred = generative = False
+    centred, penalty_shares = False, (1.0, 0.0)
 
     def step(self, state, v, labels, rate, out):
         """Write ``rate`` times the mean gradient over the rows into ``out``."""
@@ -69,22 +71,30 @@ class Discriminative:
 
 
 @dataclass(frozen=True)
-class Sum:
-    """A weighted sum of objectives, such as the hybrid one."""
+class Hybrid:
+    """``log p(y | v)`` plus ``weight`` times a generative objective, up-down.
 
-    objectives: tuple
-    weights: tuple
+    In the top RBM both gradients are centred, with the same offsets: a sum of which
+    one was not would come to rest elsewhere than where the objective is largest.
+    """
 
-    centred, generative = False, True
+    discriminative: Discriminative
+    generative: UpDown
+    weight: float
+
+    centred = True
+
+    @property
+    def penalty_shares(self):
+        return 1.0, float(self.weight > 0)
 
     def step(self, state, v, labels, rate, out):
-        first, *others = zip(self.objectives, self.weights, strict=True)
-        first[0].step(state, v, labels, rate * first[1], out)
+        self.generative.step(state, v, labels, rate * self.weight, out)
         part = out.rebuilt(np.empty_like(a) for a in out.arrays)
-        for objective, weight in others:
-            objective.step(state, v, labels, rate * weight, part)
-            for total, term in zip(out.arrays, part.arrays, strict=True):
-                total += term
+        self.discriminative.step(state, v, labels, rate, part)
+        updates.centre(part.top.parameters, state.offsets)
+        for total, term in zip(out.arrays, part.arrays, strict=True):
+            total += term
 
 
 def mask_like(share, shape, dtype, rng):

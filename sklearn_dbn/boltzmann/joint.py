@@ -110,7 +110,7 @@ class Workspace:
             [np.empty((n_model + n_data + 2, size), dtype) for size in dbm.sizes],
             n_model,
             np.repeat(shares, (n_model, n_data)),
-            np.full(n_data, updates.OFFSET_RATE / n_data, dtype),
+            updates.offset_rates(n_data, dtype),
             step,
             views(step, dbm),
         )
@@ -156,11 +156,13 @@ def learn(state, rows, batch, settings, n_decays, work):
     if settings.draw_visible:
         training.draw_data(state.dbm.visible, v, state.rng)
     both_phases(state, work, n_steps, settings.mean_field)
-    signed = work.shares * work.shares.dtype.type(rate)
+    signed, shares = work.shares * work.shares.dtype.type(rate), work.offset_rates
     if rows.weights is not None:
-        signed = training.weigh(signed, rows.weights[batch], paired=False)
+        weights = rows.weights[batch]
+        signed = training.weigh(signed, weights, paired=False)
+        shares = updates.offset_rates(len(batch), v.dtype, weights)
     for offset, means in zip(state.offsets[1:], work.data[1:], strict=True):
-        updates.slide(offset, work.offset_rates, means)
+        updates.slide(offset, shares, means)
     gradient(state, work, signed, settings.centering)
     sparsen(state, work.steps, settings, rate)
     kept = updates.share_kept(rate * settings.weight_decay, momentum, n_decays)

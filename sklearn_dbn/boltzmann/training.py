@@ -151,7 +151,7 @@ class Workspace:
             ),
             shares,
             shares.copy(),
-            np.full(n_data, updates.OFFSET_RATE / n_data, dtype),
+            updates.offset_rates(n_data, dtype),
             n_model,
             step,
             views(step, rbm),
@@ -206,10 +206,13 @@ def learn(state, rows, batch, settings, rates, n_decays, work):
     if settings.draw_visible:
         draw_data(rbm.visible, v_data, rng)
     settings.sampler.step(rbm, state.chains, v, h, n_model, work.scratch, rng, n_steps)
+    shares = work.offset_rates
     if rows.weights is not None:
-        signed = weigh(signed, rows.weights[batch], settings.sampler.paired)
+        weights = rows.weights[batch]
+        signed = weigh(signed, weights, settings.sampler.paired)
+        shares = updates.offset_rates(len(batch), v.dtype, weights)
     if settings.centering:
-        updates.slide(state.offsets.hidden, work.offset_rates, h[n_model:])
+        updates.slide(state.offsets.hidden, shares, h[n_model:])
         updates.centred_gradient(*work.stack, signed, work.steps, state.offsets)
     else:
         updates.gradient(v, h, signed, work.steps)

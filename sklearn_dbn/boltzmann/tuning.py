@@ -3,9 +3,11 @@
 As :mod:`training` does for one RBM: an explicit state, and a generator that moves
 it on by one pass over the data for each ``next``. What is learnt is an objective
 (:class:`~sklearn_dbn.boltzmann.updown.UpDown`,
-:class:`~sklearn_dbn.boltzmann.discriminative.Discriminative` or a sum of them)
-with one method, ``step``, that writes a scaled gradient, ``centred`` in the top RBM
-or not, with a part for the ``generative`` weights or without.
+:class:`~sklearn_dbn.boltzmann.discriminative.Discriminative` or both,
+:class:`~sklearn_dbn.boltzmann.discriminative.Hybrid`) with one method, ``step``, that
+writes a scaled gradient, ``centred`` in the top RBM or not. Its ``penalty_shares``
+are the rates of recognition and of generative weights, relative to the learning rate:
+weight decay is as much slower.
 
 The parameters that count are averages over the course of training. Polynomial
 decay (Shamir & Zhang 2013) gives the parameters at time ``t`` a weight that grows
@@ -136,17 +138,25 @@ def learn(state, v, labels, settings, n_decays, step, out):
     if settings.draw_visible:
         training.draw_data(state.net.visible, v, state.rng)
     settings.objective.step(state, v, labels, rate, out)
-    kept = updates.share_kept(rate * settings.weight_decay, momentum, n_decays)
+    decay(state, settings, rate * settings.weight_decay, momentum, n_decays)
+    updates.move(state.parameters, state.velocity, step, momentum)
+    if not math.isfinite(np.dot(step, step)):
+        updates.require_finite(state.net.names, state.net.arrays, state.epoch + 1)
+
+
+def decay(state, settings, penalty, momentum, n_decays):
+    """``n_decays`` of the weights of all layers, ``penalty`` times each."""
     net, objective = state.net, settings.objective
-    for layer in net.recognition + (net.generative if objective.generative else ()):
-        updates.shrink(layer.weights, kept)
+    directed = net.recognition, net.generative
+    for layers, share in zip(directed, objective.penalty_shares, strict=True):
+        kept = updates.share_kept(share * penalty, momentum, n_decays)
+        for layer in layers:
+            updates.shrink(layer.weights, kept)
+    kept = updates.share_kept(penalty, momentum, n_decays)
     if objective.centred:
         updates.shrink_centred(net.top.parameters, kept, state.offsets)
     else:
         updates.shrink(net.top.weights, kept)
-    updates.move(state.parameters, state.velocity, step, momentum)
-    if not math.isfinite(np.dot(step, step)):
-        updates.require_finite(state.net.names, state.net.arrays, state.epoch + 1)
 
 
 def average(state, averaging, scratch):

@@ -41,8 +41,8 @@ RATIOS_IN_RANGE = 64
 
 def logistic(field, out=None):
     """``1 / (1 + exp(-field))``, without warning or overflow at any finite field."""
-    # numpy.negative (2.2 to 2.4 at least) of a single column of 8 float64, or 4 float32,
-    # into such a column negates other rows.
+    # numpy.negative (2.2 to 2.4 at least) of one column of arrays of 8 float64, or 4
+    # float32, columns into one of such an array negates other rows.
     out = np.multiply(field, -1, out=out)
     with np.errstate(over="ignore", under="ignore"):
         np.exp(out, out=out)

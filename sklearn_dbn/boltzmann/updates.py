@@ -23,6 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 
 OFFSET_RATE = 0.05
+TINY = 1e-300
 DECAY_EVERY = 8
 
 
@@ -50,12 +51,21 @@ class Offsets:
     hidden: np.ndarray
 
 
-def slide(offset, rates, rows):
-    """Move an offset towards ``rows``, at a small rate each, in place.
+def offset_rates(n_rows, dtype, weights=None):
+    """What each row of a batch counts for in the offsets of centering.
 
-    Any offset gives an unbiased gradient, so weights of rows do not matter.
+    ``weights`` are 1 on average over all data: a row of weight n counts as n rows.
     """
-    offset *= 1 - OFFSET_RATE
+    if weights is None:
+        return np.full(n_rows, OFFSET_RATE / n_rows, dtype)
+    weights = weights.astype(np.float64)
+    total = -math.expm1(math.log1p(-OFFSET_RATE) * weights.mean())
+    return (total / max(weights.sum(), TINY) * weights).astype(dtype)
+
+
+def slide(offset, rates, rows):
+    """Move an offset towards ``rows``, at a small rate each, in place."""
+    offset *= 1 - rates.sum()
     offset += np.dot(rates, rows)
 
 
@@ -99,6 +109,15 @@ def centred_gradient(v, h, signed, out, offsets):
     visible_bias -= np.dot(weights, offsets.hidden)
     hidden_bias -= np.dot(offsets.visible, weights)
     return out
+
+
+def centre(parameters, offsets):
+    """Map a plain gradient, in place, to what :func:`centred_gradient` makes of it."""
+    weights, visible_bias, hidden_bias = parameters
+    weights -= np.outer(visible_bias, offsets.hidden)
+    weights -= np.outer(offsets.visible, hidden_bias)
+    visible_bias -= np.dot(weights, offsets.hidden)
+    hidden_bias -= np.dot(offsets.visible, weights)
 
 
 def decays_due(number, n_batches):

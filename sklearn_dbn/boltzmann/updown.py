@@ -68,7 +68,12 @@ class UpDown:
     recognition_rate: float = 1.0
     sampler: object = ContrastiveDivergence()
 
-    centred = generative = True
+    centred = True
+
+    @property
+    def penalty_shares(self):
+        """Weight decay of recognition and of generative weights, as they learn."""
+        return self.recognition_rate, 1.0
 
     def step(self, state, v, labels, rate, out):
         """Write ``rate`` times the mean gradient over the rows into ``out``."""
@@ -82,7 +87,8 @@ class UpDown:
         visible = with_labels(net, states[-1], labels)
         if net.recognition and self.recognition_rate:
             # Its mean moves as recognition learns. Far from it, training runs away.
-            updates.slide(state.offsets.visible, offset_shares(visible), visible)
+            shares = updates.offset_rates(len(visible), visible.dtype)
+            updates.slide(state.offsets.visible, shares, visible)
         dreamt = top_step(state, visible, self.sampler, n_steps, rate, out.top)
         rate *= self.recognition_rate * len(v) / len(dreamt)
         sleep(net, dreamt, rate, out.recognition, state.rng)
@@ -116,16 +122,12 @@ def top_step(state, visible, sampler, n_steps, rate, step):
     scratch = [np.empty((n_model, n), visible.dtype) for n in top.weights.shape]
     v[n_model:-2] = visible
     sampler.step(top, chains, v[:-2], h[:-2], n_model, scratch, state.rng, n_steps)
-    updates.slide(state.offsets.hidden, offset_shares(visible), h[n_model:-2])
+    shares = updates.offset_rates(n_rows, v.dtype)
+    updates.slide(state.offsets.hidden, shares, h[n_model:-2])
     signed = np.full(n_model + n_rows, rate, v.dtype)
     signed[:n_model] = -rate * n_rows / n_model
     updates.centred_gradient(v, h, signed, step.parameters, state.offsets)
     return v[:n_model, : net.n_penultimate]
-
-
-def offset_shares(rows):
-    """What each row of a batch counts for in the offsets of centering."""
-    return np.full(len(rows), updates.OFFSET_RATE / len(rows), rows.dtype)
 
 
 def chains_of(state, sampler):

@@ -11,7 +11,7 @@ from sklearn_dbn.boltzmann import dbn, tuning
 from sklearn_dbn.boltzmann.data import Rows
 from sklearn_dbn.boltzmann.discriminative import (
     Discriminative,
-    Sum,
+    Hybrid,
     adversaries,
     margin_gradient,
     mask_like,
@@ -393,13 +393,26 @@ def test_units_left_out_stand_at_their_mean():
     assert_rounding(thin(mean, mask), mean)
 
 
-def test_sum_weighs_its_objectives():
+def test_hybrid_adds_two_gradients_with_the_same_centre():
     net, v = some_net(), binary_rows(4, 6)
     labels = np.eye(N_LABELS)[[0, 1, 2, 0, 1, 2]]
-    objective = Discriminative((0,) * 4)
-    single = gradient_of(net, objective, v, labels)
-    both = gradient_of(net, Sum((objective, objective), (1.0, 0.5)), v, labels)
-    assert_rounding(both, 1.5 * single)
+    up_down, discriminative = UpDown(), Discriminative((0,) * 4)
+    state = state_of(net)
+    found, generative = (np.zeros_like(state.parameters) for _ in range(2))
+    up_down.step(state, v, labels, 0.5, tuning.views(generative, net))
+    plain = gradient_of(net, discriminative, v, labels)
+    top = tuning.views(plain, net).top
+    # The plain parameters of a machine whose units are shifted by the offsets follow
+    # A Aᵀ times the gradient, with A the derivative of the plain by the shifted ones.
+    mu, lam = state.offsets.visible, state.offsets.hidden
+    dw = top.weights - np.outer(top.visible_bias, lam) - np.outer(mu, top.hidden_bias)
+    top.weights[...] = dw
+    top.visible_bias[...] -= dw @ lam
+    top.hidden_bias[...] -= mu @ dw
+    state = state_of(net)
+    hybrid = Hybrid(discriminative, up_down, 0.5)
+    hybrid.step(state, v, labels, 1.0, tuning.views(found, net))
+    assert_rounding(found, generative + plain, n_roundings=100)
 
 
 def test_both_delta_rules_equal_finite_differences():

@@ -344,7 +344,9 @@ def test_updates_follow_the_formulas_with_a_short_last_batch(
     next(epochs(state, rows, settings))
     for batch in batches:
         for offset, data in zip(offsets[1:], phases.data[1:], strict=True):
-            offset += OFFSET_RATE * (data[batch].mean(axis=0) - offset)
+            share = 1 - (1 - OFFSET_RATE) ** weights[batch].mean()
+            mean = np.average(data[batch], axis=0, weights=weights[batch])
+            offset += share * (mean - offset)
         centres = [offset * centering for offset in offsets]
         steps = statistics_by_hand(phases, batch, weights[batch], centres)
         if sparsity:

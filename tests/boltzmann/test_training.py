@@ -159,7 +159,7 @@ def check_epoch(blocks, dtype, centering, weights=None, paired=False, batch_size
     plan = [*training.batches(rows, batch_size, np.random.default_rng(0))]
     for batch in plan:
         if centering:
-            lam = slid_offset(machine, X[batch], lam)
+            lam = slid_offset(machine, X[batch], lam, weights[batch])
         model = fixed[: len(batch) if paired else 5]
         even = np.full(len(model), weights[batch].mean())
         phases = (X[batch], weights[batch]), (model, weights[batch] if paired else even)
@@ -174,9 +174,10 @@ def check_epoch(blocks, dtype, centering, weights=None, paired=False, batch_size
     assert_rounding(state.offsets.hidden, lam if centering else state.offsets.hidden)
 
 
-def slid_offset(machine, data, before):
-    mean = hidden_means(machine, data).mean(axis=0)
-    return before + OFFSET_RATE * (mean - before)
+def slid_offset(machine, data, before, weights=None):
+    weights = np.ones(len(data)) if weights is None else weights
+    mean = np.average(hidden_means(machine, data), axis=0, weights=weights)
+    return before + (1 - (1 - OFFSET_RATE) ** weights.mean()) * (mean - before)
 
 
 every_centring = pytest.mark.parametrize("centering", [False, True])

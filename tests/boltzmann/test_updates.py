@@ -9,10 +9,12 @@ from sklearn_dbn.boltzmann.updates import (
     Diverged,
     Offsets,
     at,
+    centre,
     centred_gradient,
     decays_due,
     gradient,
     move,
+    offset_rates,
     require_finite,
     share_kept,
     shrink,
@@ -212,6 +214,36 @@ def test_offsets_slide_by_their_rate(dtype):
     before, target = np.array([0.2, 0.8]), np.array([0.4, 0.4])
     assert offset.dtype == dtype
     assert_rounding(offset, before + OFFSET_RATE * (target - before))
+
+
+@every_dtype
+def test_a_row_of_weight_n_moves_offsets_as_n_rows_do(dtype):
+    rows = np.array([[0.3, 0.1], [0.5, 0.7]], dtype)
+    once, twice = np.array([[0.2, 0.8], [0.2, 0.8]], dtype)
+    slide(once, offset_rates(1, dtype, np.array([2.0])), rows[:1])
+    for _ in range(2):
+        slide(twice, offset_rates(1, dtype), rows[:1])
+    assert_rounding(once, twice)
+    rates = offset_rates(2, dtype, np.array([0.5, 1.5]))
+    assert rates.dtype == dtype
+    assert_rounding(rates, OFFSET_RATE * np.array([0.25, 0.75]))
+    rates = offset_rates(2, dtype, np.array([1e-15, 2.0]))
+    assert_rounding(rates, [0, OFFSET_RATE])
+    assert not offset_rates(1, dtype, np.zeros(1)).any()
+
+
+@every_dtype
+def test_centring_a_plain_gradient_gives_the_centred_one(dtype):
+    rng = np.random.default_rng(0)
+    v, h = rng.random((7, 3), dtype), rng.random((7, 2), dtype)
+    signed = np.array([-0.5, -0.5, 0.3, 0.1, 0.2, 0.2, 0.2], dtype)
+    offsets = Offsets(rng.random(3, dtype), rng.random(2, dtype))
+    plain = step_of(v, h.copy(), signed)
+    centre(plain, offsets)
+    expected = step_of(v, h, signed, offsets)
+    for found, step in zip(plain, expected, strict=True):
+        assert found.dtype == dtype
+        assert_rounding(found, step)
 
 
 @every_dtype
