@@ -24,6 +24,8 @@ NOT_THE_USER = {"sklearn_dbn", "sklearn", "joblib", "contextlib"}
 RANGE_SLACK = 1e-6
 # How far rounding may take the mean sum of a softmax block from one.
 SUM_SLACK = 1e-3
+# Standard deviation of a Gaussian column that makes a model of unit variance useless.
+SPREAD_LIMIT = 10
 
 
 class BoltzmannEstimator(
@@ -45,6 +47,33 @@ class BoltzmannEstimator(
             ensure_all_finite="allow-nan" if allow_nan else True,
         )
 
+    def set_params(self, **params):
+        """Set parameters; those of a template by names such as `rbm__learning_rate`.
+
+        Parameters
+        ----------
+        **params
+            New values.
+
+        Returns
+        -------
+        self : estimator
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter, or no single template to have it.
+        """
+        for name, value in params.items():
+            outer, _, inner = name.partition("__")
+            owner = params.get(outer, getattr(self, outer, self))
+            if inner and not hasattr(owner, "set_params"):
+                raise ValueError(
+                    f"{name}={value!r}, but {outer}={owner!r} has no parameters to "
+                    f"set. Give {outer} an estimator, as in {outer}=RBMTransformer()."
+                )
+        return super().set_params(**params)
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
@@ -61,17 +90,27 @@ def row_dtype(X):
     return native if native in (np.float32, np.float64) else np.dtype(np.float64)
 
 
-def mean_of_all(mean, n_rows, new_mean, n_new_rows):
-    """The mean of earlier and new rows, and their number.
+def likelihood_dtype(units, n_columns, dtype):
+    """float64 where there are Gaussian columns, else ``dtype``.
+
+    Free energies and log Z grow as squares of the means of such columns, and nearly
+    cancel.
+    """
+    families = (family for family, _ in units.blocks(n_columns))
+    wide = any(isinstance(family, Gaussian) for family in families)
+    return np.dtype(np.float64) if wide else dtype
+
+
+def mean_of_all(mean, weight, new_mean, new_weight):
+    """The mean of earlier and new rows, and their weight: rows count 1 each, or more.
 
     As many rows with the same mean, to the last bit, are taken to be the same rows and
     not counted twice: training on is then no different from one `fit`.
     """
-    if n_rows == n_new_rows and np.array_equal(mean, new_mean):
-        return mean.copy(), n_rows
-    n_rows += n_new_rows
-    share = mean.dtype.type(n_new_rows / n_rows)
-    return mean + share * (new_mean - mean), n_rows
+    if weight == new_weight and np.array_equal(mean, new_mean):
+        return mean.copy(), weight
+    share = mean.dtype.type(1 / (1 + weight / new_weight))
+    return mean + share * (new_mean - mean), weight + new_weight
 
 
 def make_generator(random_state):
@@ -100,7 +139,11 @@ def package_of(frame):
 
 
 def warn_of_range(estimator, units, statistics):
-    """One warning if Bernoulli or softmax columns leave [0, 1], or sums are not one."""
+    """One warning if columns are not what their units take.
+
+    That is, if Bernoulli or softmax columns leave [0, 1], sums of softmax columns are
+    not one, or Gaussian columns are far from unit variance.
+    """
     for family, columns in units.blocks(len(statistics.low)):
         least = statistics.low[columns].min()
         most = statistics.high[columns].max()
@@ -110,6 +153,15 @@ def warn_of_range(estimator, units, statistics):
                 f"{most:.6g}], outside the [0, 1] of Bernoulli and softmax visible "
                 "units. Scale it with MinMaxScaler, or use visible='gaussian', with a "
                 "smaller learning_rate, on standardised data.",
+                UserWarning,
+            )
+            return
+        spread = statistics.variance[columns].max() ** 0.5
+        if isinstance(family, Gaussian) and spread > SPREAD_LIMIT:
+            warn_user(
+                f"{type(estimator).__name__}: a Gaussian column of X has a standard "
+                f"deviation of {spread:.6g}, but Gaussian visible units have one of 1. "
+                "Scale it with StandardScaler.",
                 UserWarning,
             )
             return
@@ -137,14 +189,47 @@ def all_or_nothing(estimator):
         raise
 
 
+@contextmanager
+def earlier_fit_kept(estimator):
+    """Keep what had been fitted before until the first epoch has ended.
+
+    Yields a wrapper of the functions that publish an epoch. An error or interruption
+    before the first of them brings back the earlier fit; without one, the estimator
+    stays as it began, untrained.
+    """
+    before, learnt = fitted_attributes(estimator), []
+
+    def noted(publish):
+        def publish_and_note(state):
+            publish(state)
+            learnt.append(True)
+
+        return publish_and_note
+
+    try:
+        yield noted
+    except BaseException:
+        if "n_iter_" in before and not learnt:
+            for name in fitted_attributes(estimator):
+                delattr(estimator, name)
+            vars(estimator).update(before)
+        raise
+
+
+def fitted_attributes(estimator):
+    """Attributes by the names that scikit-learn gives what `fit` leaves."""
+    return {name: x for name, x in vars(estimator).items() if name.endswith("_")}
+
+
 def run_epochs(
     estimator, context, name, steps, n_epochs, publish, X, report, y=None, metadata=None
 ):
     """Drive a generator of epochs under a task of its own.
 
     After each epoch ``publish(state)`` makes the fitted attributes follow, so
-    that an interruption leaves the last finished epoch; a callback that returns
-    True stops this layer.
+    that an interruption leaves the last finished epoch. A callback that returns
+    True at the end of an epoch stops this layer; at the end of the layer, what comes
+    after it: then the result is True.
     """
     shown = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
     layer = context.subcontext(task_name=name, max_subtasks=n_epochs)
@@ -159,7 +244,7 @@ def run_epochs(
             print(f"{line}, {time.perf_counter() - begin:.2f}s")
         if epoch.call_on_fit_task_end(**shown, reconstruction_attributes={}):
             break
-    layer.call_on_fit_task_end(**shown, reconstruction_attributes={})
+    return layer.call_on_fit_task_end(**shown, reconstruction_attributes={})
 
 
 def next_epoch(estimator, name, steps):
@@ -171,5 +256,6 @@ def next_epoch(estimator, name, steps):
             f"Training diverged in {name}, epoch {error.epoch}: the {error.parameter} "
             "left the finite numbers. Lower `learning_rate`, or scale the data "
             "(MinMaxScaler for Bernoulli, StandardScaler for Gaussian units). "
-            f"{type(estimator).__name__} keeps the parameters of the last finite epoch."
+            f"{type(estimator).__name__} keeps the parameters of the last finite epoch "
+            "or, where there is none, those of before."
         ) from error

@@ -3,6 +3,7 @@
 import copy
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from numbers import Integral, Real
 from typing import NamedTuple
 
@@ -16,7 +17,9 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from sklearn_dbn._base import (
     BoltzmannEstimator,
     all_or_nothing,
+    earlier_fit_kept,
     generator_from,
+    likelihood_dtype,
     make_generator,
     mean_of_all,
     next_epoch,
@@ -40,6 +43,8 @@ from sklearn_dbn._parameters import (
     plain_visible,
     require_possible_mean,
     require_same_sizes,
+    require_same_visible,
+    require_shape,
     require_unset,
     schedule,
     templates_of,
@@ -73,7 +78,7 @@ class Data(NamedTuple):
     X: object
     weights: np.ndarray | None
     mean: np.ndarray
-    n_rows: int
+    total_weight: float
 
 
 class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
@@ -92,7 +97,8 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         Units of the hidden layers, from the data upwards.
     rbm : RBMTransformer, list of RBMTransformer or None, default=None
         Unfitted template of every layer's pre-training, or one for each layer. Its
-        `n_components` and `random_state` are replaced, its `visible` describes the
+        `n_components` and `random_state` are replaced, `warm_start`, `verbose` and
+        callbacks are not used; the `visible` of the first, or only, one describes the
         columns of X, its `weight_scale` sets the initial weights (before doubling,
         which makes fields twice as large), and layers above the first draw their
         data. None is ``RBMTransformer(algorithm="cd", batch_size=50, momentum=0.5,
@@ -100,8 +106,10 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         template: None has no parameters to set.
     pretraining : {"doubled"} or None, default="doubled"
         ``"doubled"`` trains one RBM on top of the other, with input or output
-        doubled to stand in for the neighbour that is missing; None begins joint
-        training at random weights. One hidden layer has none.
+        doubled to stand in for the neighbour that is missing (one draw of the states
+        serves for both copies, which persistent chains and tempering of such a layer
+        only approximate); None begins joint training at random weights. One hidden
+        layer has none.
     prior_share : float, default=0.5
         Share of the log prior of each hidden layer that its pre-trained RBM from
         below keeps; the one above replaces the rest. 1/2 is the doubling of 2009;
@@ -345,7 +353,7 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         estimator.n_features_in_ = n_features
         estimator.training_state_ = {
             "seed": seed,
-            "n_rows": 0,
+            "total_weight": 0,
             "visible": plain_visible(estimator._templates(machine.n_layers)[0].visible),
             "layers": [],
         }
@@ -383,12 +391,17 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         Warns
         -----
         UserWarning
-            If Bernoulli or softmax columns leave [0, 1], or the rows of a softmax block
-            do not add up to 1 on average.
+            If Bernoulli or softmax columns leave [0, 1], the rows of a softmax block do
+            not add up to 1 on average, or a Gaussian column has a standard deviation
+            above 10.
         """
-        data = self._prepare(
-            X, sample_weight, self.warm_start and hasattr(self, "weights_")
-        )
+        with earlier_fit_kept(self) as noted:
+            self._fit(X, y, sample_weight, noted)
+        return self
+
+    def _fit(self, X, y, sample_weight, noted):
+        resume = self.warm_start and hasattr(self, "weights_")
+        data = self._prepare(X, sample_weight, resume)
         layers = self._unfinished_layers()
         metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
         context = self._init_callback_context(max_subtasks=len(layers) + 1)
@@ -396,10 +409,11 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         context.call_on_fit_task_begin(**shown)
         stages = [partial(self._layer_stage, i) for i in layers]
         for stage in (*stages, self._joint_stage):
-            *learning, report = stage(data)
-            run_epochs(self, context, *learning, data.X, report, y, metadata)
+            *learning, publish, report = stage(data)
+            learning.append(noted(publish))
+            if run_epochs(self, context, *learning, data.X, report, y, metadata):
+                break
         context.call_on_fit_task_end(**shown, reconstruction_attributes={})
-        return self
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None, sample_weight=None):
@@ -450,14 +464,21 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         if resume:
             fitted = self._machine().sizes[1:]
             require_same_sizes(self.hidden_layer_sizes, sizes, fitted, "DBM")
+            self._require_same_visible(len(sizes))
         _layer_numbers(self.layer, len(sizes))
         if not resume:
             units = self._visible([X.shape[1], *sizes])
             self._begin(rows, statistics, units, sizes)
         warn_of_range(self, self._machine().visible, statistics)
-        before, n_rows = self._mean_of_rows()
-        mean = mean_of_all(before, n_rows, statistics.mean, len(rows))
+        before, weight = self._mean_of_rows()
+        mean = mean_of_all(before, weight, statistics.mean, rows.total_weight)
         return Data(X, weights, *mean)
+
+    def _require_same_visible(self, n_layers):
+        fitted = self.training_state_["visible"]
+        now = self._checked_templates(n_layers)[0].visible
+        with about_template(self.rbm):
+            require_same_visible(now, fitted, self.n_features_in_, "DBM")
 
     def _begin(self, rows, statistics, units, sizes):
         """Layers at their initial weights, as fitted attributes."""
@@ -481,7 +502,7 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
             n_iter_=0,
             training_state_={
                 "seed": seed,
-                "n_rows": len(rows),
+                "total_weight": rows.total_weight,
                 "visible": plain_visible(self._templates(len(sizes))[0].visible),
                 "generator": rng.bit_generator.state,
                 "layers": [],
@@ -524,7 +545,7 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
             state = self._new_layer(i, rows, template, rng)
 
         def publish(state):
-            self._publish_layer(i, state, data.mean, data.n_rows)
+            self._publish_layer(i, state, data.mean, data.total_weight)
 
         self._publish_layer(i, state, *self._mean_of_rows())
         settings = template._settings(state.rbm, state.offsets.visible, len(rows))
@@ -601,10 +622,11 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
             saved["n_iter"],
         )
 
-    def _publish_layer(self, i, state, mean, n_rows):
+    def _publish_layer(self, i, state, mean, total_weight):
         """Show a copy of the state of one layer's pre-training.
 
-        ``mean`` is that of the ``n_rows`` that training has begun with, up to now.
+        ``mean`` is that of all rows that training has begun with, up to now, and
+        ``total_weight`` what they count together.
         """
         chains = state.chains
         saved = {
@@ -624,16 +646,16 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
             data_mean_=mean.copy(),
             training_state_={
                 **self.training_state_,
-                "n_rows": n_rows,
+                "total_weight": total_weight,
                 "layers": [*self.training_state_["layers"][:i], saved],
                 "generator": state.rng.bit_generator.state,
             },
         )
 
     def _mean_of_rows(self):
-        """`data_mean_` and the number of rows that it is the mean of."""
+        """`data_mean_` and the weight of the rows that it is the mean of."""
         mean = np.asarray(self.data_mean_, self._machine().dtype)
-        return mean, self.training_state_["n_rows"]
+        return mean, self.training_state_["total_weight"]
 
     def _joint_stage(self, data):
         """Name, epochs, their number, `publish` and report of joint training."""
@@ -643,7 +665,7 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
             self._publish(state, *self._mean_of_rows())
 
         def publish(state):
-            self._publish(state, data.mean, data.n_rows)
+            self._publish(state, data.mean, data.total_weight)
 
         steps = joint.epochs(state, rows, self._settings())
         n_epochs = max(0, int(self.n_iter) - state.epoch)
@@ -694,7 +716,7 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
             parameters, machine, velocity, offsets, chains, rng, self.n_iter_
         )
 
-    def _publish(self, state, mean, n_rows):
+    def _publish(self, state, mean, total_weight):
         """Show a copy of the state of joint training; as in `_publish_layer`."""
         self._show(
             state.dbm,
@@ -703,7 +725,7 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
             n_iter_=state.epoch,
             training_state_={
                 "seed": self.training_state_["seed"],
-                "n_rows": n_rows,
+                "total_weight": total_weight,
                 "visible": self.training_state_["visible"],
                 "generator": state.rng.bit_generator.state,
                 "layers": [],
@@ -740,9 +762,21 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
     def _machine(self, dtype=None):
         """The fitted attributes as a machine of the engine."""
         check_is_fitted(self)
-        visible = make_units(self.training_state_["visible"], self.n_features_in_)
-        machine = dbm.DBM(tuple(self.weights_), tuple(self.intercepts_), visible)
+        self._require_shapes()
+        arrays = tuple(self.weights_), tuple(self.intercepts_)
+        machine = dbm.DBM(*arrays, self._units())
         return machine.astype(dtype or row_dtype(np.asarray(self.weights_[0])))
+
+    def _require_shapes(self):
+        sizes = [self.n_features_in_, *map(np.size, self.intercepts_[1:])]
+        for i, shape in enumerate(pairwise(sizes)):
+            require_shape(f"weights_[{i}]", self.weights_[i], shape)
+        for i, size in enumerate(sizes):
+            require_shape(f"intercepts_[{i}]", self.intercepts_[i], (size,))
+
+    def _units(self):
+        """The visible units."""
+        return make_units(self.training_state_["visible"], self.n_features_in_)
 
     @property
     def _n_features_out(self):
@@ -762,21 +796,29 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
                 f"set_params(layer={layer!r}), or set_output(transform='default')."
             )
 
-    def _map(self, X, function, n_columns=None):
-        """``function(machine, rows, means, out)`` on blocks of rows of X."""
+    def _map(self, X, function, n_columns=None, less=None):
+        """``function(machine, rows, means, out)`` on blocks of rows of X.
+
+        Of log-likelihoods, ``less()`` is subtracted; see `likelihood_dtype`.
+        """
         check_is_fitted(self)
         self._validate_params()
         X = self._validate_rows(X, reset=False)
-        dtype = row_dtype(X)
-        machine, mean_field = self._machine(dtype), self._mean_field()
+        dtype = wide = row_dtype(X)
+        if less is not None:
+            wide = likelihood_dtype(self._units(), X.shape[1], dtype)
+        machine, mean_field = self._machine(wide), self._mean_field()
 
         def with_means(rows, out):
             field = dbm.bottom_up(machine, rows)
             function(machine, rows, dbm.posterior(machine, field, mean_field), out)
 
-        return map_blocks(
-            with_means, X, dtype, n_columns, machine.sizes, side_by_side=True
+        result = map_blocks(
+            with_means, X, wide, n_columns, machine.sizes, side_by_side=True
         )
+        if less is not None:
+            result -= wide.type(less())
+        return result.astype(dtype, copy=False)
 
     def transform(self, X, layer=None):
         """Mean-field means of hidden units given each row.
@@ -804,6 +846,26 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
 
         n_columns = sum(self.weights_[i - 1].shape[1] for i in layers)
         return self._map(X, features, n_columns)
+
+    def fit_transform(self, X, y=None, *, layer=None, **fit_params):
+        """`fit`, then `transform` of the same rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows.
+        y : None
+            Ignored.
+        layer : int, "all" or None, default=None
+            As in `transform`.
+        **fit_params
+            Further arguments of `fit`.
+
+        Returns
+        -------
+        H : ndarray of shape (n_samples, n_units)
+        """
+        return self.fit(X, y, **fit_params).transform(X, layer=layer)
 
     def inverse_transform(self, X, layer=None):
         """Means of the visible units given hidden rows.
@@ -920,9 +982,7 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         def bound(machine, rows, means, out):
             out[...] = deep_likelihood.lower_bound(machine, rows, means)
 
-        bounds = self._map(X, bound)
-        bounds -= bounds.dtype.type(self.log_partition())
-        return bounds
+        return self._map(X, bound, less=self._log_z_of_scores)
 
     def score_samples(self, X):
         """Lower bound on ``log p(v)`` of each row, in nats: `lower_bound`.
@@ -986,6 +1046,9 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         section 4.2); layers between it and the top have their input doubled. The
         output layer starts at zero. `fit` and `partial_fit` of the result go on from
         there, the second on rows of all classes unless `warm_start` is set to False.
+
+        The weights are a fitted state: `clone`, and so cross-validation or a grid
+        search of the result, begins at random weights. Make it anew in every fold.
 
         Parameters
         ----------
@@ -1077,7 +1140,7 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
             classes,
             rbm=RBMTransformer(visible=blocks),
             warm_start=True,
-            **dbn_params,
+            **({"random_state": self.training_state_["seed"]} | dbn_params),
         )
         if not wide:
             if below:

@@ -10,7 +10,12 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from sklearn_dbn._base import all_or_nothing, make_generator, row_dtype
+from sklearn_dbn._base import (
+    all_or_nothing,
+    earlier_fit_kept,
+    make_generator,
+    row_dtype,
+)
 from sklearn_dbn._dbn_base import PREVIEW_ROWS, DeepBeliefNetwork, untuned
 from sklearn_dbn._parameters import (
     about_template,
@@ -44,7 +49,8 @@ class DBNClassifier(ClassifierMixin, DeepBeliefNetwork):
         Units of the hidden layers; the last one is that of the top RBM.
     rbm : RBMTransformer, list of RBMTransformer or None, default=None
         Unfitted template of every layer's pre-training, or one for each layer. Its
-        `n_components` and `random_state` are replaced, its `visible` describes the
+        `n_components` and `random_state` are replaced, `warm_start`, `verbose` and
+        callbacks are not used; the `visible` of the first, or only, one describes the
         columns of X, and layers above the first draw their data from the
         probabilities that the layer below gives. None is
         ``RBMTransformer(algorithm="cd", batch_size=20, momentum=0.5,
@@ -374,12 +380,14 @@ default="up-down"
         Warns
         -----
         UserWarning
-            If Bernoulli or softmax columns leave [0, 1], or the rows of a softmax block
-            do not add up to 1 on average.
+            If Bernoulli or softmax columns leave [0, 1], the rows of a softmax block do
+            not add up to 1 on average, or a Gaussian column has a standard deviation
+            above 10.
         """
-        resume = self.warm_start and hasattr(self, "top_rbm_")
-        X, codes = self._prepare(X, y, None, resume)
-        self._fit(X, y, codes)
+        with earlier_fit_kept(self) as noted:
+            resume = self.warm_start and hasattr(self, "top_rbm_")
+            X, codes = self._prepare(X, y, None, resume)
+            self._fit(X, y, codes, noted)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -638,6 +646,9 @@ default="up-down"
         `partial_fit` of the result go on from there, the second on rows of all classes
         unless `warm_start` is set to False.
 
+        The weights are a fitted state: `clone`, and so cross-validation or a grid
+        search of the result, begins at random weights. Make it anew in every fold.
+
         Parameters
         ----------
         **mlp_params
@@ -679,7 +690,8 @@ class DBNTransformer(DeepBeliefNetwork):
         Units of the hidden layers; the last one is that of the top RBM.
     rbm : RBMTransformer, list of RBMTransformer or None, default=None
         Unfitted template of every layer's pre-training, or one for each layer. Its
-        `n_components` and `random_state` are replaced, its `visible` describes the
+        `n_components` and `random_state` are replaced, `warm_start`, `verbose` and
+        callbacks are not used; the `visible` of the first, or only, one describes the
         columns of X, and layers above the first draw their data from the
         probabilities that the layer below gives. None is
         ``RBMTransformer(algorithm="cd", batch_size=20, momentum=0.5,
@@ -845,11 +857,13 @@ class DBNTransformer(DeepBeliefNetwork):
         Warns
         -----
         UserWarning
-            If Bernoulli or softmax columns leave [0, 1], or the rows of a softmax block
-            do not add up to 1 on average.
+            If Bernoulli or softmax columns leave [0, 1], the rows of a softmax block do
+            not add up to 1 on average, or a Gaussian column has a standard deviation
+            above 10.
         """
-        X = self._prepare(X, self.warm_start and hasattr(self, "top_rbm_"))
-        self._fit(X, y, None)
+        with earlier_fit_kept(self) as noted:
+            X = self._prepare(X, self.warm_start and hasattr(self, "top_rbm_"))
+            self._fit(X, y, None, noted)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -1002,9 +1016,7 @@ class DBNTransformer(DeepBeliefNetwork):
         def lower_bound(net, rows, out):
             out[...] = dbn.lower_bound(net, rows, np.random.default_rng(seed))
 
-        bound = self._map(X, lower_bound)
-        bound -= bound.dtype.type(self.top_rbm_.log_partition())
-        return bound
+        return self._map(X, lower_bound, less=self.top_rbm_._log_z_of_scores)
 
     def score(self, X, y=None):
         """Mean of `score_samples`, in nats per row.
@@ -1022,14 +1034,19 @@ class DBNTransformer(DeepBeliefNetwork):
         """
         return float(self.score_samples(X).mean(dtype=np.float64))
 
-    def to_mlp(self, **mlp_params):
+    def to_mlp(self, *, n_outputs=1, **mlp_params):
         """A perceptron for regression whose hidden layers start here.
 
-        The output layer, of one unit, starts at zero. `fit` and `partial_fit` of
+        The output layer starts at zero. `fit` and `partial_fit` of
         the result go on from the recognition weights.
+
+        The weights are a fitted state: `clone`, and so cross-validation or a grid
+        search of the result, begins at random weights. Make it anew in every fold.
 
         Parameters
         ----------
+        n_outputs : int, default=1
+            Number of targets, the columns of y.
         **mlp_params
             Parameters of :class:`sklearn.neural_network.MLPRegressor`, except
             `hidden_layer_sizes`, `activation` and `warm_start`.
@@ -1041,12 +1058,15 @@ class DBNTransformer(DeepBeliefNetwork):
 
         Raises
         ------
+        ValueError
+            If `n_outputs` is no integer of at least 1.
         TypeError
             If a parameter is given that is set here.
         """
         check_is_fitted(self)
         names = vars(self).get("feature_names_in_")
-        return started_regressor(*self._upward(), mlp_params, names)
+        n_outputs = checked_count("n_outputs", n_outputs)
+        return started_regressor(*self._upward(), n_outputs, mlp_params, names)
 
 
 def _require_label_block(top_rbm, below, n_below, n_labels):

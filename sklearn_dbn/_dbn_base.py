@@ -1,6 +1,8 @@
 """What deep belief networks with and without labels share."""
 
 import copy
+from functools import partial
+from itertools import pairwise
 from numbers import Integral, Real
 
 import numpy as np
@@ -11,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_dbn._base import (
     BoltzmannEstimator,
     generator_from,
+    likelihood_dtype,
     make_generator,
     next_epoch,
     row_dtype,
@@ -27,6 +30,8 @@ from sklearn_dbn._parameters import (
     pairs_of,
     plain_visible,
     require_same_sizes,
+    require_same_visible,
+    require_shape,
     schedule,
     templates_of,
     validate_templates,
@@ -104,12 +109,21 @@ class DeepBeliefNetwork(BoltzmannEstimator):
             return _default_templates(n_layers)
         return templates_of(self.rbm, None, n_layers)
 
+    def _require_same_visible(self):
+        """Raise if the template has other visible units than the fitted network."""
+        templates = self._templates(1 + len(self.recognition_weights_))
+        validate_templates(self.rbm, templates)
+        fitted, kind = self.training_state_["visible"], type(self).__name__
+        with about_template(self.rbm):
+            now = templates[0].visible
+            require_same_visible(now, fitted, self.n_features_in_, kind)
+
     def _follow_templates(self):
         """Layers that go on do so as the templates now say."""
+        self._require_same_visible()
         if not self.rbms_:
             return
         templates, layers = self._templates(len(self.rbms_)), []
-        validate_templates(self.rbm, templates)
         fitted = [*self.rbms_[:-1], self.top_rbm_]
         for rbm, template in zip(fitted, templates, strict=True):
             own = {name: getattr(rbm, name) for name in OF_THE_LAYER}
@@ -125,16 +139,19 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         fitted = [*map(len, self.recognition_intercepts_), top]
         require_same_sizes(given, hidden_sizes(given), fitted, type(self).__name__)
 
-    def _fit(self, X, y, codes):
-        """Train what is not trained yet, each layer under a task of its own."""
-        layers = self._unfinished_layers()
-        n_tasks = len(layers) + (self.fine_tuning is not None)
-        context = self._init_callback_context(max_subtasks=n_tasks)
-        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        for i in layers:
-            self._train_layer(X, y, codes, i, context)
+    def _fit(self, X, y, codes, noted):
+        """Train what is not trained yet, each layer under a task of its own.
+
+        ``noted`` wraps what publishes an epoch; see `earlier_fit_kept`.
+        """
+        stages = [partial(self._train_layer, i) for i in self._unfinished_layers()]
         if self.fine_tuning is not None:
-            self._tune(X, y, codes, context)
+            stages.append(self._tune)
+        context = self._init_callback_context(max_subtasks=len(stages))
+        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        for train in stages:
+            if train(X, y, codes, context, noted):
+                break
         context.call_on_fit_task_end(
             estimator=self, X=X, y=y, reconstruction_attributes={}
         )
@@ -172,20 +189,20 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         """Remember how far training has come: to a layer, or past them all."""
         self.training_state_ = {**self.training_state_, "stage": number}
 
-    def _tune(self, X, y, codes, context):
-        """Fine-tune until `n_iter` epochs are done."""
+    def _tune(self, X, y, codes, context, noted):
+        """Fine-tune until `n_iter` epochs are done; see `run_epochs`."""
         rows = self._rows(X, codes)
         state = self._tuning_state(rows, codes)
         n_epochs = max(0, int(self.n_iter) - state.epoch)
         if n_epochs:
             self._begin_stage(len(self.rbms_))
-        run_epochs(
+        return run_epochs(
             self,
             context,
             "fine-tuning",
             tuning.epochs(state, rows, codes, self._settings(state.net)),
             n_epochs,
-            self._publish,
+            noted(self._publish),
             X,
             lambda: self._report(rows, codes),
             y,
@@ -240,17 +257,17 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         """Units of the label block of layer ``i``: none but in the top RBM."""
         return self._n_labels if i == len(self.rbms_) - 1 else 0
 
-    def _train_layer(self, X, y, codes, i, context):
-        """Train one RBM until its `n_iter` epochs are done."""
+    def _train_layer(self, i, X, y, codes, context, noted):
+        """Train one RBM until its `n_iter` epochs are done; see `run_epochs`."""
         steps, publish, rows = self._layer_steps(X, codes, i)
         rbm = self.rbms_[i]
-        run_epochs(
+        return run_epochs(
             self,
             context,
             f"layer {i + 1}",
             steps,
             max(0, int(rbm.n_iter) - rbm.n_iter_),
-            publish,
+            noted(publish),
             X,
             lambda: self.rbms_[i]._progress(rows),
             y,
@@ -270,7 +287,7 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         self._begin_stage(i)
         if rbm.n_iter_:
             mean = rows.statistics().mean
-            state, kept = rbm._resumed_state(mean, len(rows))
+            state, kept = rbm._resumed_state(mean, rows.total_weight)
         else:
             state, kept = _new_state(rbm, rows, self._n_labels_of(i))
 
@@ -295,8 +312,7 @@ class DeepBeliefNetwork(BoltzmannEstimator):
 
     def _warn_of_range(self, X):
         """One warning if X leaves the range of its units."""
-        units = make_units(self.training_state_["visible"], X.shape[1])
-        warn_of_range(self, units, Rows(X, row_dtype(X)).statistics())
+        warn_of_range(self, self._units(), Rows(X, row_dtype(X)).statistics())
 
     def _publish_layers(self, rbms):
         """Show the RBMs, stacked, as fitted attributes, all at once."""
@@ -397,10 +413,10 @@ class DeepBeliefNetwork(BoltzmannEstimator):
     def _net(self, dtype=None):
         """The fitted attributes as a network of the engine."""
         check_is_fitted(self)
+        self._require_shapes()
         top = self.top_rbm_._machine()
         n_layers = len(self.recognition_weights_)
-        units = make_units(self.training_state_["visible"], self.n_features_in_)
-        families = [units, *[dbn.Bernoulli()] * n_layers]
+        families = [self._units(), *[dbn.Bernoulli()] * n_layers]
         net = dbn.Net(
             tuple(
                 map(
@@ -426,20 +442,45 @@ class DeepBeliefNetwork(BoltzmannEstimator):
     def _n_features_out(self):
         return len(self.top_rbm_.intercept_hidden_)
 
-    def _map(self, X, function, n_columns=None, side_by_side=False):
-        """``function(net, rows, out)`` on blocks of the validated rows of X."""
+    def _map(self, X, function, n_columns=None, side_by_side=False, less=None):
+        """``function(net, rows, out)`` on blocks of the validated rows of X.
+
+        Of log-likelihoods, ``less()`` is subtracted; see `likelihood_dtype`.
+        """
         check_is_fitted(self)
         X = self._validate_rows(X, reset=False)
-        dtype = row_dtype(X)
-        net = self._net(dtype)
-        return map_blocks(
+        dtype = wide = row_dtype(X)
+        if less is not None:
+            wide = likelihood_dtype(self._units(), X.shape[1], dtype)
+        net = self._net(wide)
+        result = map_blocks(
             lambda rows, out: function(net, rows, out),
             X,
-            dtype,
+            wide,
             n_columns,
             [*net.sizes, net.top.n_visible],
             side_by_side,
         )
+        if less is not None:
+            result -= wide.type(less())
+        return result.astype(dtype, copy=False)
+
+    def _require_shapes(self):
+        sizes = [self.n_features_in_, *map(np.size, self.recognition_intercepts_)]
+        for i, (lower, upper) in enumerate(pairwise(sizes)):
+            for name, shape in (
+                ("recognition_weights_", (lower, upper)),
+                ("recognition_intercepts_", (upper,)),
+                ("generative_weights_", (upper, lower)),
+                ("generative_intercepts_", (lower,)),
+            ):
+                require_shape(f"{name}[{i}]", getattr(self, name)[i], shape)
+        top_bias, shape = self.top_rbm_.intercept_visible_, sizes[-1] + self._n_labels
+        require_shape("top_rbm_.intercept_visible_", top_bias, (shape,))
+
+    def _units(self):
+        """The units of the data."""
+        return make_units(self.training_state_["visible"], self.n_features_in_)
 
     def transform(self, X):
         """Means of the top hidden layer, by a deterministic pass upwards.
@@ -570,7 +611,7 @@ def _new_state(rbm, rows, n_labels):
         machine.hidden_bias[...] = -np.dot(statistics.mean, machine.weights)
     sampler = rbm._sampler(machine, statistics.mean)
     state = training.start(machine, statistics.mean, sampler, rng)
-    return state, rbm._kept(seed, len(rows))
+    return state, rbm._kept(seed, rows.total_weight)
 
 
 def _labels_of_chains(labels, n_chains):

@@ -9,7 +9,7 @@ import numpy as np
 from joblib import Parallel, delayed
 from sklearn.exceptions import ConvergenceWarning
 
-from sklearn_dbn._base import make_generator, warn_user
+from sklearn_dbn._base import likelihood_dtype, make_generator, warn_user
 from sklearn_dbn._parameters import checked_count
 from sklearn_dbn.boltzmann.data import slices
 from sklearn_dbn.boltzmann.likelihood import summarise
@@ -21,6 +21,7 @@ MOST_TEMPERATURES = 16_000
 # Weights, times runs, times temperatures, that "auto" may spend: some ten seconds.
 MOST_WORK = 2e11
 REVERSE_BURN_IN = 1_000
+DEFAULT_TOL = 0.1
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,8 @@ def with_enough_temperatures(request, most, estimate):
             f"log Z is known to {found.std:.3g} nats only, not to tol="
             f"{request.tol:.3g} ({request.method}, {request.n_runs} runs, {count} "
             f"temperatures, effective sample size {found.effective_sample_size:.3g}"
-            f"{doubt}). Raise n_temperatures or n_runs.",
+            f"{doubt}). Raise n_temperatures or n_runs of log_partition; scores follow "
+            "the most certain estimate.",
             ConvergenceWarning,
         )
     return found
@@ -136,7 +138,7 @@ class LogPartitionMixin:
         method="auto",
         n_runs=100,
         n_temperatures="auto",
-        tol=0.1,
+        tol=DEFAULT_TOL,
         return_std=False,
         n_jobs=None,
         random_state=None,
@@ -200,7 +202,8 @@ class LogPartitionMixin:
            AISTATS.
         """
         machine = self._machine()
-        seed = self.training_state_["seed"]
+        wide = likelihood_dtype(machine.visible, machine.sizes[0], machine.dtype)
+        machine, seed = self._machine(wide), self.training_state_["seed"]
         if random_state is not None:
             seed = int(make_generator(random_state).integers(2**31))
         request = Request(method, n_runs, n_temperatures, tol, seed)
@@ -208,6 +211,17 @@ class LogPartitionMixin:
         self.log_partition_ = self._kept_or_new_estimate(machine, request, n_jobs)
         value, std = self.log_partition_["value"], self.log_partition_["std"]
         return (value, std) if return_std else value
+
+    def _log_z_of_scores(self):
+        """`log_partition()`; the most certain estimate so far where that misses `tol`.
+
+        Reverse estimates do not count, which make likelihoods look low.
+        """
+        self.log_partition()
+        if self.log_partition_["std"] > DEFAULT_TOL:
+            known = [x for x in self._estimates if x["method"] != "reverse-ais"]
+            self.log_partition_ = min(known, key=lambda estimate: estimate["std"])
+        return self.log_partition_["value"]
 
     def _kept_or_new_estimate(self, machine, request, n_jobs):
         """The estimate asked for; all those of the present parameters are kept."""

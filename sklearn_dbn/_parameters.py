@@ -186,6 +186,12 @@ def validate_templates(rbm, templates):
         with about_template(rbm, i):
             template._validate_params()
             template._schedules(n_rows=1)
+            if isinstance(rbm, list | tuple) and i and template.visible != "bernoulli":
+                raise ValueError(
+                    f"visible={template.visible!r}, but this layer sees the binary "
+                    "units of the one below. Leave visible at 'bernoulli'; the first "
+                    "template describes the columns of X."
+                )
 
 
 def require_same_sizes(given, sizes, fitted, kind):
@@ -208,6 +214,24 @@ def pairs_of(visible, n_features):
     return [tuple(pair) for pair in visible]
 
 
+def fits_columns(visible, n_features):
+    """Whether ``visible`` describes so many columns; a string, any number."""
+    return sum(size for _, size in pairs_of(visible, n_features)) == n_features
+
+
+def require_same_visible(given, fitted, n_features, kind):
+    """Raise if training would go on with other visible units than the fitted ones.
+
+    Where columns have been taken out by hand, those ``given`` count.
+    """
+    now, before = (pairs_of(visible, n_features) for visible in (given, fitted))
+    if now != before and fits_columns(fitted, n_features):
+        raise ValueError(
+            f"visible={given!r}, but training goes on from a fitted {kind} of "
+            f"visible={fitted!r}. Set visible back, or fit anew with warm_start=False."
+        )
+
+
 def plain_visible(visible):
     """`visible` as a fitted estimator keeps it: a string, or a list of lists."""
     if isinstance(visible, str):
@@ -225,6 +249,15 @@ def checked_count(name, value, least=1):
 def _is_count(value, least=1):
     is_integer = isinstance(value, Integral) and not isinstance(value, bool)
     return is_integer and value >= least
+
+
+def require_shape(name, array, shape):
+    """Raise if a fitted attribute, perhaps set by hand, does not fit the others."""
+    if np.shape(array) != shape:
+        raise ValueError(
+            f"{name} has shape {np.shape(array)}, but the other fitted attributes need "
+            f"{shape}. Set all that belong to these units, or fit anew."
+        )
 
 
 def require_possible_mean(units, mean):

@@ -24,13 +24,14 @@ def started_classifier(weights, biases, classes, params, head=None, names=None):
     return _started(mlp, starter, weights, biases, head, names)
 
 
-def started_regressor(weights, biases, params, names=None):
-    """An MLPRegressor of one output, which begins at zero."""
+def started_regressor(weights, biases, n_outputs, params, names=None):
+    """An MLPRegressor whose outputs begin at zero."""
     require_unset(params, SET_HERE, "to_mlp")
     sizes = tuple(len(bias) for bias in biases)
     mlp = MLPRegressor(hidden_layer_sizes=sizes, **OPTIONS, **params)
     starter = MLPRegressor(mlp.loss, sizes, **OPTIONS, random_state=0)
-    starter.partial_fit(np.zeros((2, weights[0].shape[0])), np.ones(2))
+    targets = np.ones((2, n_outputs)) if n_outputs > 1 else np.ones(2)
+    starter.partial_fit(np.zeros((2, weights[0].shape[0])), targets)
     return _started(mlp, starter, weights, biases, None, names)
 
 

@@ -11,7 +11,9 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from sklearn_dbn._base import (
     BoltzmannEstimator,
     all_or_nothing,
+    earlier_fit_kept,
     generator_from,
+    likelihood_dtype,
     make_generator,
     mean_of_all,
     next_epoch,
@@ -26,10 +28,12 @@ from sklearn_dbn._parameters import (
     FAMILIES,
     checked_count,
     checked_vector,
+    fits_columns,
     make_units,
-    pairs_of,
     plain_visible,
     require_possible_mean,
+    require_same_visible,
+    require_shape,
     require_unset,
     schedule,
     validate_weights,
@@ -48,7 +52,6 @@ from sklearn_dbn.boltzmann.samplers import (
     Persistent,
     draw_base,
 )
-from sklearn_dbn.boltzmann.units import Gaussian
 from sklearn_dbn.boltzmann.updates import Offsets
 
 COUNT = Interval(Integral, 1, None, closed="left")
@@ -153,11 +156,12 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         Epochs done.
     training_state_ : dict
         What a warm start needs besides: velocity, hidden offset, tempered
-        chains, generator, seed of the likelihood, number of rows in `data_mean_`,
+        chains, generator, seed of the likelihood, weight of the rows in `data_mean_`,
         kinds of the visible units.
     log_partition_ : dict
-        The last estimate of log Z: ``value`` and ``std`` in nats,
-        ``effective_sample_size``, ``n_temperatures``, ``method``. There once a
+        The last estimate of log Z, or that of the last scores: ``value`` and ``std``
+        in nats, ``effective_sample_size``, ``n_temperatures``, ``method``, the
+        ``request`` it answers and a fingerprint of the ``parameters``. There once a
         likelihood has been asked for.
     n_features_in_ : int
         Number of features seen during `fit`.
@@ -172,7 +176,9 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
     -----
     Integer `sample_weight` stands for repeated rows; when one batch holds them
     all, the two give the same result. Otherwise a weight scales its row's share
-    of the gradient.
+    of the gradient. Weights are relative within one call: to double them all changes
+    nothing but what the rows count for in `data_mean_` beside those of other calls.
+    There, rows seen in the last call too (as many, with the same mean) count once.
 
     References
     ----------
@@ -326,7 +332,7 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         estimator.n_features_in_ = n_features
         sampler = estimator._sampler(rbm, data_mean)
         state = training.start(rbm, data_mean, sampler, rng)
-        estimator._publish(state, estimator._kept(seed, n_rows=0))
+        estimator._publish(state, estimator._kept(seed, weight=0))
         return estimator
 
     # --- training ---------------------------------------------------------------
@@ -359,9 +365,15 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         Warns
         -----
         UserWarning
-            If Bernoulli or softmax columns leave [0, 1], or the rows of a softmax block
-            do not add up to 1 on average.
+            If Bernoulli or softmax columns leave [0, 1], the rows of a softmax block do
+            not add up to 1 on average, or a Gaussian column has a standard deviation
+            above 10.
         """
+        with earlier_fit_kept(self) as noted:
+            self._fit(X, y, sample_weight, noted)
+        return self
+
+    def _fit(self, X, y, sample_weight, noted):
         resume = self.warm_start and hasattr(self, "components_")
         X, rows, state, kept = self._prepare(X, sample_weight, resume)
         context = self._init_callback_context(max_subtasks=1)
@@ -375,14 +387,13 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
             "layer 1",
             training.epochs(state, rows, settings),
             max(0, int(self.n_iter) - state.epoch),
-            lambda state: self._publish(state, kept),
+            noted(lambda state: self._publish(state, kept)),
             X,
             lambda: self._progress(rows),
             y,
             metadata,
         )
         context.call_on_fit_task_end(**shown, reconstruction_attributes={})
-        return self
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None, sample_weight=None):
@@ -437,7 +448,7 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         statistics = rows.statistics()
         if resume:
             warn_of_range(self, self._units(), statistics)
-            return rows, *self._resumed_state(statistics.mean, len(rows))
+            return rows, *self._resumed_state(statistics.mean, rows.total_weight)
         units = make_units(self.visible, X.shape[1])
         warn_of_range(self, units, statistics)
         rng = make_generator(self.random_state)
@@ -447,12 +458,12 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         )
         sampler = self._sampler(rbm, statistics.mean)
         state = training.start(rbm, statistics.mean, sampler, rng)
-        return rows, state, self._kept(seed, len(rows))
+        return rows, state, self._kept(seed, rows.total_weight)
 
-    def _kept(self, seed, n_rows):
+    def _kept(self, seed, weight):
         """What training does not change of `training_state_`."""
-        kinds = plain_visible(pairs_of(self.visible, self.n_features_in_))
-        return {"seed": seed, "n_rows": n_rows, "visible": kinds}
+        visible = plain_visible(self.visible)
+        return {"seed": seed, "total_weight": weight, "visible": visible}
 
     def _settings(self, rbm, data_mean, n_rows):
         return training.Settings(
@@ -511,18 +522,18 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
             },
         )
 
-    def _resumed_state(self, mean, n_rows):
+    def _resumed_state(self, mean, weight):
         """The training state that the fitted attributes describe, and what is kept.
 
-        ``mean`` is that of the rows to come, the number of which is ``n_rows``. Where
-        units have been taken out or added by hand, training goes on from the
+        ``mean`` is that of the rows to come, ``weight`` what they count together.
+        Where units have been taken out or added by hand, training goes on from the
         parameters as they are, with neither momentum nor chains of others.
         """
         self._require_same_machine()
         saved, rbm = self.training_state_, self._machine()
         rng, dtype = generator_from(saved["generator"]), rbm.dtype
         before = np.asarray(self.data_mean_, dtype)
-        mean, n_rows = mean_of_all(before, saved["n_rows"], mean, n_rows)
+        mean, weight = mean_of_all(before, saved["total_weight"], mean, weight)
         same_hidden = len(saved["hidden_offset"]) == rbm.n_hidden
         size = sum(array.size for array in rbm.parameters)
         if not same_hidden or len(saved["velocity"]) != size:
@@ -534,7 +545,7 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
             chains = self._resumed_chains(rbm, mean, rng)
             state = training.State(parameters, rbm, velocity, offsets, chains, rng)
         state.epoch = self.n_iter_
-        return state, self._kept(saved["seed"], n_rows)
+        return state, self._kept(saved["seed"], weight)
 
     def _require_same_machine(self):
         """Raise if training would go on with other units than the fitted ones."""
@@ -546,16 +557,8 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
                 "with warm_start=False."
             )
         make_units(self.visible, n_visible)
-        fitted, now = (
-            pairs_of(kinds, n_visible)
-            for kinds in (self.training_state_["visible"], self.visible)
-        )
-        if now != fitted and sum(size for _, size in fitted) == n_visible:
-            raise ValueError(
-                f"visible={self.visible!r}, but training goes on from a fitted RBM of "
-                f"visible={fitted!r}. Set visible back, or fit anew with "
-                "warm_start=False."
-            )
+        fitted = self.training_state_["visible"]
+        require_same_visible(self.visible, fitted, n_visible, "RBM")
 
     def _resumed_chains(self, rbm, mean, rng):
         """The chains as they stand, or new ones where the algorithm has changed."""
@@ -583,6 +586,10 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         """The fitted attributes as an engine RBM."""
         check_is_fitted(self)
         dtype = dtype or self._dtype()
+        shape = np.size(self.intercept_hidden_), self.n_features_in_
+        require_shape("components_", self.components_, shape)
+        require_shape("intercept_visible_", self.intercept_visible_, shape[1:])
+        require_shape("intercept_hidden_", self.intercept_hidden_, shape[:1])
         return RBM(
             np.asarray(self.components_, dtype).T,
             np.asarray(self.intercept_visible_, dtype),
@@ -591,8 +598,13 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         )
 
     def _units(self):
-        """The visible units, as the parameter says now."""
-        return make_units(self.visible, self.n_features_in_)
+        """The visible units as fitted; as `visible` has them after a change by hand.
+
+        That is, where columns have been taken out and the fitted kinds do not fit.
+        """
+        fitted, n_visible = self.training_state_["visible"], self.n_features_in_
+        follow = not fits_columns(fitted, n_visible)
+        return make_units(self.visible if follow else fitted, n_visible)
 
     def _dtype(self):
         """That of the weights, or float64 if they were set to integers."""
@@ -602,22 +614,28 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
     def _n_features_out(self):
         return len(self.intercept_hidden_)
 
-    def _map(self, X, function, n_columns=None, side_by_side=False):
-        """``function(machine, rows, out)`` on blocks of the validated rows of X."""
+    def _map(self, X, function, n_columns=None, side_by_side=False, less=None):
+        """``function(machine, rows, out)`` on blocks of the validated rows of X.
+
+        Of log-likelihoods, ``less()`` is subtracted; see `likelihood_dtype`.
+        """
         check_is_fitted(self)
         X = self._validate_rows(X, reset=False)
-        return self._map_rows(X, row_dtype(X), function, n_columns, side_by_side)
-
-    def _map_rows(self, X, dtype, function, n_columns=None, side_by_side=False):
-        machine = self._machine(dtype)
-        return map_blocks(
+        dtype = wide = row_dtype(X)
+        if less is not None:
+            wide = likelihood_dtype(self._units(), X.shape[1], dtype)
+        machine = self._machine(wide)
+        result = map_blocks(
             lambda rows, out: function(machine, rows, out),
             X,
-            dtype,
+            wide,
             n_columns,
             machine.sizes,
             side_by_side,
         )
+        if less is not None:
+            result -= wide.type(less())
+        return result.astype(dtype, copy=False)
 
     def transform(self, X):
         """Probabilities of the hidden units, P(h=1|v).
@@ -767,7 +785,7 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         def pseudo_log_likelihood(machine, rows, out):
             out[...] = likelihood.pseudo_log_likelihood(machine, rows)
 
-        return self._map(X, pseudo_log_likelihood)
+        return self._map(X, pseudo_log_likelihood, less=lambda: 0)
 
     def score_samples(self, X):
         """``log p(v)`` of each row, in nats.
@@ -775,7 +793,8 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         log Z is exact where one side has at most 20 binary units, else it is
         estimated once for the present parameters, with a generator seeded in
         `fit`, and kept; its uncertainty is in `log_partition_`. That takes some
-        seconds, on a large machine a minute.
+        seconds, on a large machine a minute. Where that estimate misses its tolerance,
+        a more certain one counts that `log_partition` has been asked for.
 
         Of Bernoulli columns 0 and 1 have a probability, grey levels between have not:
         of them it is the same formula, and no log-likelihood.
@@ -789,16 +808,11 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         -------
         log_p : ndarray of shape (n_samples,)
         """
-        check_is_fitted(self)
-        X = self._validate_rows(X, reset=False)
-        dtype = wide = row_dtype(X)
-        kinds = [family for family, _ in self._units().blocks(X.shape[1])]
-        if any(isinstance(family, Gaussian) for family in kinds):
-            # Free energy and log Z are large where means are, and nearly cancel.
-            wide = np.dtype(np.float64)
-        log_p = -self._map_rows(X, wide, _free_energy, side_by_side=True)
-        log_p -= log_p.dtype.type(self.log_partition())
-        return log_p.astype(dtype, copy=False)
+
+        def unnormalised(machine, rows, out):
+            np.negative(machine.free_energy(rows), out=out)
+
+        return self._map(X, unnormalised, side_by_side=True, less=self._log_z_of_scores)
 
     def score(self, X, y=None):
         """Mean of `score_samples`, in nats per row.

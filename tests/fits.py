@@ -7,6 +7,7 @@ from io import BytesIO
 import joblib
 import numpy as np
 import skops.io
+from sklearn.base import BaseEstimator
 
 from tests.boltzmann import assert_rounding
 
@@ -29,11 +30,12 @@ BAD_SCHEDULES = [
 
 def fitted(estimator):
     """The fitted attributes as a flat dictionary, nested ones by dotted names."""
-    public = {name: value for name, value in vars(estimator).items() if name[-1] == "_"}
-    return dict(leaves(public, type(estimator).__name__))
+    return dict(leaves(estimator, type(estimator).__name__))
 
 
 def leaves(value, name):
+    if isinstance(value, BaseEstimator):
+        value = {key: item for key, item in vars(value).items() if key[-1] == "_"}
     if isinstance(value, list):
         value = dict(enumerate(value))
     if not isinstance(value, dict):

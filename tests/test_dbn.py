@@ -692,6 +692,52 @@ def test_weights_that_are_not_learnt_do_not_decay(given, still, digits):
 
 
 @pytest.mark.parametrize(
+    ("fine_tuning", "change"),
+    [
+        ("up-down", {"learning_rate": [0.1, 0.05]}),
+        ("up-down", {"n_gibbs_steps": [1, 2]}),
+        ("up-down", {"n_chains": 7}),
+        ("up-down", {"momentum": 0.5}),
+        ("up-down", {"weight_decay": 0.1}),
+        ("up-down", {"recognition_rate": 0.5}),
+        ("up-down", {"averaging": None}),
+        ("up-down", {"averaging": 1.0}),
+        ("up-down", {"batch_size": 25}),
+        ("up-down", {"draw_visible": True}),
+        ("up-down", {"fine_tuning": "discriminative"}),
+        ("up-down", {"fine_tuning": "hybrid"}),
+        ("up-down", {"fine_tuning": None}),
+        ("discriminative", {"dropout": 0.3}),
+        ("discriminative", {"dropout": [0.3, 0.0, 0.0]}),
+        ("discriminative", {"adversarial_radius": 0.3}),
+        ("hybrid", {"generative_weight": 1.0}),
+        ("hybrid", {"recognition_rate": 0.5}),
+        ("hybrid", {"dropout": [0.0, 0.0, 0.3]}),
+    ],
+    ids=str,
+)
+def test_every_setting_of_fine_tuning_changes_the_result(fine_tuning, change, digits):
+    X, y = digits[0][:60], digits[1][:60]
+    one = quick(FAST[0], fine_tuning=fine_tuning, batch_size=30)
+    other = clone(one).set_params(**change)
+    p = one.fit(X, y).predict_proba(X)
+    assert np.abs(p - other.fit(X, y).predict_proba(X)).max() > 1e-6
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_adversarial_training_holds_rows_off_the_boundary(n_classes, digits):
+    X, y = (a[digits[1] < n_classes] for a in digits)
+    given = {"fine_tuning": "discriminative", "n_iter": 40, "learning_rate": 0.3}
+    margins = [
+        quick(FAST[0], adversarial_radius=radius, **given)
+        .fit(X, y)
+        .predict_log_proba(X)
+        for radius in (0.0, 1.5)
+    ]
+    assert margins[1].max(axis=1).mean() < margins[0].max(axis=1).mean()
+
+
+@pytest.mark.parametrize(
     "params",
     [
         {"recognition": "foo"},
@@ -913,6 +959,18 @@ def test_to_mlp_is_a_regressor(digits):
     np.testing.assert_array_equal(mlp.predict(X), np.zeros(len(X)))
     with pytest.warns(Warning, match="Maximum iterations"):
         mlp.fit(X, y)
+
+
+def test_to_mlp_has_as_many_outputs_as_asked_for(digits):
+    X, y = digits
+    dbn = quick(FAST[1]).fit(X[:50])
+    mlp = dbn.to_mlp(n_outputs=2, max_iter=300, tol=1e-9, random_state=0)
+    with pytest.warns(Warning, match="Maximum iterations"):
+        mlp.fit(X[:50], np.column_stack([y[:50] > 4, y[:50] < 2]).astype(float))
+    assert mlp.predict(X).shape == (len(X), 2)
+    assert mlp.score(X[:50], np.column_stack([y[:50] > 4, y[:50] < 2])) > 0.3
+    with pytest.raises(ValueError, match="n_outputs must be an integer >= 1; found 0"):
+        dbn.to_mlp(n_outputs=0)
 
 
 def test_to_mlp_learns_by_the_loss_asked_for(digits):

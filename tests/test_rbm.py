@@ -1713,6 +1713,30 @@ def test_missing_the_tolerance_is_warned_of(method):
         known(5, 8).log_partition(method=method, n_temperatures=3, n_runs=5, tol=1e-6)
 
 
+def test_scores_follow_a_better_estimate_where_their_own_is_uncertain(monkeypatch):
+    monkeypatch.setattr(_log_partition, "FEWEST_TEMPERATURES", 20)
+    monkeypatch.setattr(_log_partition, "MOST_TEMPERATURES", 20)
+    rbm, X = known(21, 24), binary_rows(3, 24)
+    free_energy = rbm.free_energy(X)
+    with pytest.warns(ConvergenceWarning, match="scores follow the most certain"):
+        doubtful = rbm.score_samples(X)
+    value, std = rbm.log_partition(n_temperatures=2000, return_std=True)
+    reverse = {"method": "reverse-ais", "n_temperatures": 2000, "n_runs": 400}
+    assert rbm.log_partition(**reverse, return_std=True)[1] < std < 0.1
+    found = rbm.score_samples(X)
+    assert_rounding(found, -free_energy - value, n_roundings=1000)
+    assert np.abs(found - doubtful).max() > 0.01
+    assert rbm.log_partition_["value"] == value
+
+
+def test_scores_follow_their_own_estimate_where_it_is_certain():
+    rbm, X = known(21, 24, scale=0.5), binary_rows(3, 24)
+    before = rbm.score_samples(X)
+    _, std = rbm.log_partition(n_runs=1000, return_std=True)
+    assert std < 0.1
+    np.testing.assert_array_equal(rbm.score_samples(X), before)
+
+
 def test_temperatures_are_added_until_the_tolerance_is_met():
     rbm = known(8, 12)
     _, loose = rbm.log_partition(method="ais", tol=1.0, return_std=True)

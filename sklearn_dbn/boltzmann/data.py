@@ -12,6 +12,7 @@ import numpy as np
 from scipy import sparse
 
 BLOCK_BYTES = 2**22
+LARGEST_TOTAL = 1e300
 
 
 def block_size(n_columns, itemsize):
@@ -27,12 +28,12 @@ def slices(n_rows, size):
 
 @dataclass(frozen=True)
 class Statistics:
-    """Mean, minimum and maximum of each column, and the sum of their variances."""
+    """Mean, minimum, maximum and variance of each column."""
 
     mean: np.ndarray
     low: np.ndarray
     high: np.ndarray
-    total_variance: float
+    variance: np.ndarray
 
 
 class Rows:
@@ -46,6 +47,11 @@ class Rows:
         What rows become when taken.
     weights : ndarray of shape (n_rows,) or None
         Non-negative weights; divided by the mean of the positive ones.
+
+    Attributes
+    ----------
+    total_weight : int or float
+        Sum of the weights as given, at most LARGEST_TOTAL; one for each row without.
     """
 
     def __init__(self, X, dtype, weights=None):
@@ -53,6 +59,7 @@ class Rows:
         self.dtype = np.dtype(dtype)
         self.index = None
         self.weights = None
+        self.total_weight = X.shape[0]
         # `take` would copy all of an array in any other order, or not aligned.
         self._plain = (
             not sparse.issparse(X)
@@ -63,6 +70,8 @@ class Rows:
         if weights is not None:
             self.index = np.flatnonzero(weights)
             kept = np.asarray(weights, np.float64)[self.index]
+            with np.errstate(over="ignore"):
+                self.total_weight = min(float(kept.sum()), LARGEST_TOTAL)
             kept /= kept.max(initial=0)
             self.weights = (kept / kept.mean()).astype(self.dtype)
 
@@ -86,24 +95,23 @@ class Rows:
 
     def statistics(self):
         """:class:`Statistics` of the weighted rows, accumulated block by block."""
-        total, power = np.zeros(self.n_columns), 0.0
+        total, power = np.zeros((2, self.n_columns))
         low, high = np.full((2, self.n_columns), np.inf) * [[1], [-1]]
         for part in slices(len(self), block_size(self.n_columns, self.dtype.itemsize)):
             which = np.arange(part.start, part.stop)
             rows = self.take(which)
             np.minimum(low, rows.min(axis=0), out=low)
             np.maximum(high, rows.max(axis=0), out=high)
-            squares = np.einsum("ij,ij->i", rows, rows, dtype=np.float64)
             if self.weights is None:
                 total += rows.sum(axis=0, dtype=np.float64)
-                power += squares.sum()
+                power += np.einsum("ij,ij->j", rows, rows, dtype=np.float64)
             else:
                 weights = self.weights[which].astype(np.float64)
                 total += np.dot(weights, rows)
-                power += np.dot(weights, squares)
+                power += np.einsum("i,ij,ij->j", weights, rows, rows)
         mean = total / len(self)
-        spread = max(0.0, power / len(self) - np.dot(mean, mean))
-        return Statistics(mean.astype(self.dtype), low, high, float(spread))
+        variance = np.maximum(power / len(self) - mean * mean, 0)
+        return Statistics(mean.astype(self.dtype), low, high, variance)
 
     def as_single_batch(self, counts=None, codes=None):
         """Repeat row ``i`` ``counts[i]`` times, sort, and forget the weights.

@@ -56,7 +56,7 @@ class Discriminative:
     def step(self, state, v, labels, rate, out):
         """Write ``rate`` times the mean gradient over the rows into ``out``."""
         net, rng = state.net, state.rng
-        if self.adversarial_radius and net.n_labels > 1:
+        if self.adversarial_radius:
             v = adversaries(net, v, labels, self.adversarial_radius)
         masks = [
             mask_like(share, (len(v), n), v.dtype, rng)

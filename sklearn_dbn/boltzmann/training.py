@@ -69,7 +69,7 @@ def initial_rbm(statistics, n_hidden, visible, rng, scale):
     """
     mean, dtype = statistics.mean, statistics.mean.dtype
     weights = rng.standard_normal((len(mean), n_hidden), dtype=dtype)
-    size = scale / max(1.0, statistics.total_variance) ** 0.5
+    size = scale / max(1.0, statistics.variance.sum()) ** 0.5
     for family, columns in visible.blocks(len(mean)):
         most = n_hidden**-0.5 if isinstance(family, Gaussian) else size
         weights[columns] *= dtype.type(min(size, most))

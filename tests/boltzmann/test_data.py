@@ -7,7 +7,13 @@ import pytest
 from scipy import sparse
 
 from sklearn_dbn.boltzmann import data
-from sklearn_dbn.boltzmann.data import Rows, block_size, rows_for_batches, slices
+from sklearn_dbn.boltzmann.data import (
+    LARGEST_TOTAL,
+    Rows,
+    block_size,
+    rows_for_batches,
+    slices,
+)
 from tests.boltzmann import assert_rounding, every_dtype
 
 N_ROWS, N_COLUMNS = 13, 4
@@ -94,7 +100,7 @@ def expected_statistics(X, weights):
     mean = np.average(X, axis=0, weights=weights)
     variance = np.average((X - mean) ** 2, axis=0, weights=weights)
     kept = X if weights is None else X[weights > 0]
-    return mean, kept.min(axis=0), kept.max(axis=0), variance.sum()
+    return mean, kept.min(axis=0), kept.max(axis=0), variance
 
 
 WEIGHTS = {
@@ -115,7 +121,7 @@ def test_statistics_are_numpys(pack, dtype, weights, tmp_path):
     assert_rounding(found.mean, mean)
     np.testing.assert_array_equal(found.low, low)
     np.testing.assert_array_equal(found.high, high)
-    assert_rounding(np.asarray(found.total_variance, dtype), variance)
+    assert_rounding(found.variance.astype(dtype), variance)
 
 
 @every_weights
@@ -126,14 +132,15 @@ def test_statistics_do_not_depend_on_the_size_of_blocks(weights, n_rows, monkeyp
     monkeypatch.setattr(data, "BLOCK_BYTES", n_rows * N_COLUMNS * 8)
     parts = rows.statistics()
     assert_rounding(parts.mean, whole.mean)
-    assert_rounding(parts.total_variance, whole.total_variance)
+    assert_rounding(parts.variance, whole.variance)
     np.testing.assert_array_equal(parts.low, whole.low)
     np.testing.assert_array_equal(parts.high, whole.high)
 
 
 def test_constant_columns_have_no_variance():
     found = Rows(np.full((9, 2), 0.1), np.float64).statistics()
-    assert 0 <= found.total_variance < 1e-15
+    assert (found.variance >= 0).all()
+    assert found.variance.max() < 1e-15
 
 
 # --- blocks -------------------------------------------------------------------
@@ -228,6 +235,15 @@ def test_huge_weights_are_weights():
         Rows(X, X.dtype, 5e307 * weights).weights, Rows(X, X.dtype, weights).weights
     )
     assert len(rows_for_batches(X, X.dtype, 5e307 * weights, 100)) == len(X)
+    assert Rows(X, X.dtype, 5e307 * weights).total_weight == LARGEST_TOTAL
+
+
+@pytest.mark.parametrize("batch_size", [2, 100])
+def test_the_total_weight_is_that_of_the_rows_as_given(batch_size):
+    X, weights = np.zeros((4, 3)), np.array([2.0, 0, 3, 1])
+    assert rows_for_batches(X, X.dtype, None, batch_size).total_weight == 4
+    assert rows_for_batches(X, X.dtype, weights, batch_size).total_weight == 6
+    assert rows_for_batches(X, X.dtype, weights / 4, batch_size).total_weight == 1.5
 
 
 def test_the_data_are_only_read():

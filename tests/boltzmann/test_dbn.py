@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
-from sklearn_dbn.boltzmann import dbn, tuning
+from sklearn_dbn.boltzmann import dbn, tuning, updown
 from sklearn_dbn.boltzmann.data import Rows
 from sklearn_dbn.boltzmann.discriminative import (
     Discriminative,
@@ -21,7 +21,7 @@ from sklearn_dbn.boltzmann.likelihood import exact_log_partition
 from sklearn_dbn.boltzmann.rbm import RBM
 from sklearn_dbn.boltzmann.samplers import ContrastiveDivergence, Persistent
 from sklearn_dbn.boltzmann.units import Bernoulli, Joint, Softmax
-from sklearn_dbn.boltzmann.updates import Diverged, Offsets
+from sklearn_dbn.boltzmann.updates import OFFSET_RATE, Diverged, Offsets
 from sklearn_dbn.boltzmann.updown import UpDown, delta, sleep, with_expected_labels
 from tests.boltzmann import assert_rounding, every_dtype
 from tests.reference import (
@@ -241,6 +241,50 @@ def test_drawn_bound_agrees_with_the_enumerated_one(monkeypatch):
     assert_rounding(alone, drawn[0][3:4])
 
 
+@pytest.mark.parametrize("n_steps", [1, 2, 5])
+def test_mean_field_posterior_takes_so_many_steps_from_neutral_labels(n_steps):
+    net, v = some_net((4, 3, 5)), binary_rows(4)
+    visible = np.hstack([dbn.up(net, v), np.full((len(v), N_LABELS), 1 / N_LABELS)])
+    for _ in range(n_steps):
+        visible = net.top.visible_mean(net.top.hidden_mean(visible))
+    found = dbn.mean_field_posterior(net, v, n_steps)
+    assert_rounding(found, visible[:, net.n_penultimate :])
+
+
+def test_one_step_of_the_gibbs_posterior_is_that_of_enumeration():
+    """States are drawn going up, then those of the top units from neutral labels."""
+    net, v = some_net((4, 3, 5), scale=2.0), binary_rows(4, 1)
+    q, expected = dbn.up(net, v)[0], np.zeros(N_LABELS)
+    hidden = binary_rows(5)
+    for lower in binary_rows(3):
+        p_lower = np.prod(np.where(lower, q, 1 - q))
+        mean = net.top.hidden_mean(np.append(lower, np.full(N_LABELS, 1 / N_LABELS)))
+        p_hidden = np.prod(np.where(hidden, mean, 1 - mean), axis=1)
+        labels = net.top.visible_mean(hidden)[:, net.n_penultimate :]
+        expected += p_lower * (p_hidden @ labels)
+    n_chains = 20_000
+    found = dbn.gibbs_posterior(net, v, 1, n_chains, np.random.default_rng(0))[0]
+    assert np.abs(found - expected).max() < 5 * 0.5 / np.sqrt(n_chains)
+
+
+def test_settling_keeps_clamped_labels_clamped():
+    """Ten steps lead to p(penultimate | y), which unclamped labels would leave."""
+    net, n_rows = some_net((3, 2), scale=1.5), 30_000
+    net.top.weights[:3] /= 3
+    sizes = (3, 2)
+    p = enumerated(net, sizes)[0][:, 1]
+    rows = np.zeros((n_rows, 3 + N_LABELS))
+    labels = np.tile(np.eye(N_LABELS)[1], (n_rows, 1))
+    rows[:, 3:] = labels
+    dbn.settle(net, rows, labels, 20, np.random.default_rng(0))
+    numbers = rows[:, :3] @ [4, 2, 1]
+    order = binary_rows(3) @ [4, 2, 1]
+    expected = np.zeros(8)
+    expected[order.astype(int)] = p / p.sum()
+    assert chi_square_p_value(numbers.astype(int), expected) > 1e-3
+    np.testing.assert_array_equal(rows[:, 3:], labels)
+
+
 def test_rows_for_labels_are_drawn_as_often_as_they_say():
     net, rng = some_net((3, 2)), np.random.default_rng(0)
     means = np.hstack([rng.random((4, 3)), rng.dirichlet(np.ones(N_LABELS), 4)])
@@ -382,6 +426,16 @@ def test_dropout_gradient_equals_finite_differences(shares):
     np.testing.assert_allclose(found, expected, rtol=0, atol=DIFFERENCE_ERROR)
 
 
+@every_dtype
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.7])
+def test_dropout_leaves_its_share_out_and_scales_the_rest(share, dtype):
+    mask = mask_like(share, (200, 200), np.dtype(dtype), np.random.default_rng(0))
+    assert mask.dtype == dtype
+    kept = mask > 0
+    assert_rounding(mask[kept], np.full(kept.sum(), 1 / (1 - share)))
+    assert abs(kept.mean() - (1 - share)) < 5 * 0.5 / 200
+
+
 def test_units_left_out_stand_at_their_mean():
     rng = np.random.default_rng(0)
     rows = rng.random((6, 4))
@@ -479,6 +533,42 @@ def test_down_pass_teaches_the_recognition_weights():
         return (terms + second.log_probability(middle, dreamt)).mean()
 
     np.testing.assert_allclose(step, derivative(log_q, vector), atol=DIFFERENCE_ERROR)
+
+
+def test_dreams_are_drawn_but_for_the_data(monkeypatch):
+    net, seen = some_net((4, 3, 2, 3)), []
+    monkeypatch.setattr(updown, "delta", lambda layer, rows, *_: seen.append(rows))
+    out = dbn.views(np.zeros_like(state_of(net).parameters), net)
+    sleep(net, binary_rows(2, 8), 1.0, out.recognition, np.random.default_rng(0))
+    above, lowest = seen
+    assert set(np.unique(above)) == {0.0, 1.0}
+    assert_rounding(lowest, net.generative[0].mean(above))
+
+
+def test_hidden_offsets_of_the_top_follow_the_data():
+    net, v = some_net((4, 3)), binary_rows(4, 6)
+    labels, state = np.eye(N_LABELS)[np.arange(6) % N_LABELS], state_of(net)
+    before = state.offsets.hidden.copy()
+    out = tuning.views(np.zeros_like(state.parameters), state.net)
+    UpDown(sampler=Persistent(5)).step(state, v, labels, 0.0, out)
+    mean = net.top.hidden_mean(np.hstack([v, labels])).mean(axis=0)
+    assert_rounding(state.offsets.hidden, before + OFFSET_RATE * (mean - before))
+
+
+@pytest.mark.parametrize("epoch", [0, 1, 5])
+def test_gibbs_steps_are_those_of_the_epoch(epoch, monkeypatch):
+    net, v, seen = some_net((4, 3)), binary_rows(4, 6), []
+
+    def top_step(state, visible, sampler, n_steps, *_):
+        seen.append(n_steps)
+        return visible[:, :4]
+
+    monkeypatch.setattr(updown, "top_step", top_step)
+    state, labels = state_of(net), np.eye(N_LABELS)[np.arange(6) % N_LABELS]
+    state.epoch = epoch
+    out = tuning.views(np.zeros_like(state.parameters), state.net)
+    UpDown(n_gibbs_steps=[1, 7]).step(state, v, labels, 0.0, out)
+    assert seen == [1 if epoch == 0 else 7]
 
 
 def test_labels_of_the_negative_phase_are_probabilities():
@@ -674,6 +764,55 @@ def test_averaging_weighs_late_parameters():
         tuning.average(state, 1, scratch)
     expected = sum(t * t for t in range(1, 6)) / 15
     np.testing.assert_allclose(state.average, expected, rtol=1e-12)
+
+
+def test_any_class_may_come_first_in_a_balanced_order():
+    codes = np.arange(60) % N_LABELS
+    orders = [
+        tuning.balanced_order(codes, np.random.default_rng(seed)) for seed in range(30)
+    ]
+    assert {int(codes[order[0]]) for order in orders} == set(range(N_LABELS))
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5])
+@pytest.mark.parametrize(
+    ("objective", "shares"),
+    [
+        (UpDown(recognition_rate=0.3), (0.3, 1)),
+        (Discriminative((0,) * 4), (1, 0)),
+        (Hybrid(Discriminative((0,) * 4), UpDown(), 0.5), (1, 1)),
+        (Hybrid(Discriminative((0,) * 4), UpDown(), 0.0), (1, 0)),
+    ],
+    ids=lambda x: type(x).__name__,
+)
+def test_weights_decay_as_fast_as_they_learn(objective, shares, momentum):
+    net = some_net()
+    state, settings = state_of(net), tuning.Settings(objective)
+    before = state_of(net).net
+    tuning.decay(state, settings, 0.01, momentum, 3)
+    for i, name in enumerate(("recognition", "generative")):
+        kept = (1 - shares[i] * 0.01 / (1 - momentum)) ** 3
+        for one, other in zip(
+            getattr(state.net, name), getattr(before, name), strict=True
+        ):
+            assert_rounding(one.weights, kept * other.weights)
+            np.testing.assert_array_equal(one.bias, other.bias)
+    kept = (1 - 0.01 / (1 - momentum)) ** 3
+    assert_rounding(state.net.top.weights, kept * before.top.weights)
+    moved = not np.array_equal(state.net.top.hidden_bias, before.top.hidden_bias)
+    assert moved == objective.centred
+
+
+def test_the_epoch_in_which_training_diverges_is_named():
+    state = state_of(some_net((4, 3, 2)))
+    rows = Rows(binary_rows(4, 30), np.float64)
+    settings = tuning.Settings(UpDown(), learning_rate=[0.1, 0.1, 1e308])
+    steps = tuning.epochs(state, rows, np.arange(30) % N_LABELS, settings)
+    next(steps)
+    next(steps)
+    with pytest.raises(Diverged) as caught:
+        next(steps)
+    assert caught.value.epoch == 3
 
 
 def test_balanced_batches_hold_their_share_of_every_class():

@@ -227,7 +227,7 @@ def test_initial_fields_spread_by_the_scale_around_zero():
     n_hidden, scale, rng = 4000, 1.5, np.random.default_rng(0)
     X = rng.random((200, 40)) * np.linspace(0.5, 1, 40)
     statistics = Rows(X, np.float64).statistics()
-    assert statistics.total_variance > 1
+    assert statistics.variance.sum() > 1
     rbm = initial_rbm(statistics, n_hidden, units_of(LAYERS["bernoulli"]), rng, scale)
     fields = rbm.hidden_field(X)
     assert_rounding(fields.mean(axis=0), np.zeros(n_hidden))
@@ -239,12 +239,12 @@ def test_initial_fields_spread_by_the_scale_around_zero():
 
 @pytest.mark.parametrize("scale", [0.001, 1.5])
 def test_initial_weights_of_gaussian_columns_are_bounded(scale):
-    n_hidden, n_each, total_variance = 100, 200, 4.0
+    n_hidden, n_each = 100, 200
     blocks = (("gaussian", n_each), ("bernoulli", n_each))
     mean, rng = np.full(2 * n_each, 0.5), np.random.default_rng(0)
-    statistics = Statistics(mean, mean, mean, total_variance)
+    statistics = Statistics(mean, mean, mean, np.full(2 * n_each, 4 / (2 * n_each)))
     weights = initial_rbm(statistics, n_hidden, units_of(blocks), rng, scale).weights
-    free = scale / math.sqrt(total_variance)
+    free = scale / math.sqrt(4)
     sizes = min(free, 1 / math.sqrt(n_hidden)), free
     for columns, size in zip(np.split(weights, 2), sizes, strict=True):
         # The mean of N squares of standard normals has the variance 2 / N.
@@ -256,7 +256,7 @@ def test_data_that_hardly_vary_count_as_of_variance_one():
     mean = np.full(3, 0.5)
     spreads = [
         initial_rbm(
-            Statistics(mean, mean, mean, variance),
+            Statistics(mean, mean, mean, np.full(3, variance / 3)),
             2,
             units_of(LAYERS["bernoulli"]),
             np.random.default_rng(0),
@@ -273,7 +273,7 @@ def test_data_that_hardly_vary_count_as_of_variance_one():
 def test_initial_visible_bias_gives_the_mean_of_the_data(blocks, dtype):
     table = random_table(blocks)
     mean = table.visible_mean.astype(dtype)
-    statistics = Statistics(mean, mean, mean, 1.0)
+    statistics = Statistics(mean, mean, mean, np.full(len(mean), 1 / len(mean)))
     rng = np.random.default_rng(0)
     rbm = initial_rbm(statistics, 3, units_of(blocks), rng, 1.0)
     assert all(a.dtype == dtype for a in rbm.parameters)
