@@ -34,7 +34,7 @@ def make_units(visible, n_features):
             f"visible={visible!r} describes {total} columns, but there are "
             f"{n_features}. Make the sizes add up to them."
         )
-    return Joint(tuple(parts))
+    return parts[0][0] if len(parts) == 1 else Joint(tuple(parts))
 
 
 def _block(entry):

@@ -30,6 +30,7 @@ from sklearn_dbn._parameters import (
     checked_vector,
     fits_columns,
     make_units,
+    pairs_of,
     plain_visible,
     require_possible_mean,
     require_same_visible,
@@ -462,8 +463,8 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
 
     def _kept(self, seed, weight):
         """What training does not change of `training_state_`."""
-        visible = plain_visible(self.visible)
-        return {"seed": seed, "total_weight": weight, "visible": visible}
+        kinds = plain_visible(pairs_of(self.visible, self.n_features_in_))
+        return {"seed": seed, "total_weight": weight, "visible": kinds}
 
     def _settings(self, rbm, data_mean, n_rows):
         return training.Settings(
