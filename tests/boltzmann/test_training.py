@@ -457,3 +457,27 @@ def test_weights_alone_diverge_by_name():
     with pytest.raises(Diverged) as caught:
         trained(LAYERS["bernoulli"], SAMPLERS["persistent"], 1, **settings)
     assert (caught.value.parameter, caught.value.epoch) == ("weights", 1)
+
+
+@pytest.mark.parametrize("n_epochs", [1, 3])
+def test_data_are_drawn_anew_at_each_use(n_epochs, monkeypatch):
+    X, drawn = np.full((30, 4), 0.5), []
+
+    def draw(visible, v, rng):
+        training_draw(visible, v, rng)
+        drawn.append(v.copy())
+
+    training_draw = training.draw_data
+    monkeypatch.setattr(training, "draw_data", draw)
+    machine = random_machine(LAYERS["bernoulli"], 3)
+    rbm = engine_rbm(machine, X.dtype)
+    settings = Settings(ContrastiveDivergence(), batch_size=10, draw_visible=True)
+    rows = Rows(X[:, : rbm.n_visible], X.dtype)
+    mean = rows.statistics().mean
+    state = start(rbm, mean, settings.sampler, np.random.default_rng(0))
+    steps = epochs(state, rows, settings)
+    for _ in range(n_epochs):
+        next(steps)
+    assert len(drawn) == 3 * n_epochs
+    assert {*np.unique(drawn)} == {0.0, 1.0}
+    assert len({v.tobytes() for v in drawn}) == len(drawn)
