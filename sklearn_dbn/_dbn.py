@@ -92,8 +92,8 @@ default="up-down"
         The fitted parameters are averages over fine-tuning in which time t weighs
         as ``t ** averaging`` (Shamir & Zhang 2013); None takes the last ones.
     generative_weight : float, default=0.1
-        Weight of the up-down gradient in ``fine_tuning="hybrid"``. That of the top RBM
-        is not centred there: a sum with one that is not would come to rest elsewhere.
+        Weight of the up-down gradient in ``fine_tuning="hybrid"``. In the top RBM both
+        gradients are centred.
     dropout : float or sequence of float, default=0.0
         Share of units left out in discriminative gradients: one number for all
         hidden layers, or one for the data and one for each hidden layer. A unit left

@@ -13,10 +13,11 @@ r_y``. The errors ``e_y = [y is right] - p(y | v)`` add up to zero, hence::
     d log p(y | v) / d w_y = e_y (1 - q / r_y)
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
+from sklearn_dbn.boltzmann import updates
 from sklearn_dbn.boltzmann.data import slices
 from sklearn_dbn.boltzmann.dbn import (
     factors_in_range,
@@ -73,25 +74,25 @@ class Discriminative:
 class Hybrid:
     """``log p(y | v)`` plus ``weight`` times a generative objective, up-down.
 
-    Neither gradient is centred in the top RBM: a sum of which one was would come to
-    rest elsewhere than where the objective is largest.
+    In the top RBM both gradients are centred, with the same offsets: a sum of which
+    one was not would come to rest elsewhere than where the objective is largest.
     """
 
     discriminative: Discriminative
     generative: UpDown
     weight: float
 
-    centred = False
+    centred = True
 
     @property
     def penalty_shares(self):
         return 1.0, float(self.weight > 0)
 
     def step(self, state, v, labels, rate, out):
-        generative = replace(self.generative, centred=False)
-        generative.step(state, v, labels, rate * self.weight, out)
+        self.generative.step(state, v, labels, rate * self.weight, out)
         part = out.rebuilt(np.empty_like(a) for a in out.arrays)
         self.discriminative.step(state, v, labels, rate, part)
+        updates.centre(part.top.parameters, state.offsets)
         for total, term in zip(out.arrays, part.arrays, strict=True):
             total += term
 

@@ -111,6 +111,15 @@ def centred_gradient(v, h, signed, out, offsets):
     return out
 
 
+def centre(parameters, offsets):
+    """Map a plain gradient, in place, to what :func:`centred_gradient` makes of it."""
+    weights, visible_bias, hidden_bias = parameters
+    weights -= np.outer(visible_bias, offsets.hidden)
+    weights -= np.outer(offsets.visible, hidden_bias)
+    visible_bias -= np.dot(weights, offsets.hidden)
+    hidden_bias -= np.dot(offsets.visible, weights)
+
+
 def decays_due(number, n_batches):
     """How many updates' weight decay falls due after batch ``number`` of an epoch.
 

@@ -62,15 +62,13 @@ class UpDown:
     ``recognition_rate`` is the rate of the recognition weights relative to the
     others. Before the model's fantasies look like data, what recognition learns
     from them hardly helps with data, so it may be wise to let it follow slowly.
-
-    The gradient of the top RBM is ``centred`` or plain.
     """
 
     n_gibbs_steps: object = 1
     recognition_rate: float = 1.0
     sampler: object = ContrastiveDivergence()
 
-    centred: bool = True
+    centred = True
 
     @property
     def penalty_shares(self):
@@ -91,7 +89,7 @@ class UpDown:
             # Its mean moves as recognition learns. Far from it, training runs away.
             shares = updates.offset_rates(len(visible), visible.dtype)
             updates.slide(state.offsets.visible, shares, visible)
-        dreamt = top_step(state, visible, self, n_steps, rate, out.top)
+        dreamt = top_step(state, visible, self.sampler, n_steps, rate, out.top)
         rate *= self.recognition_rate * len(v) / len(dreamt)
         sleep(net, dreamt, rate, out.recognition, state.rng)
 
@@ -105,12 +103,12 @@ def delta(layer, rows, targets, rate, step):
     residual.sum(axis=0, out=step.bias)
 
 
-def top_step(state, visible, objective, n_steps, rate, step):
+def top_step(state, visible, sampler, n_steps, rate, step):
     """One step of the associative memory; returns penultimate states of its own.
 
     ``rate`` is per row of ``visible``, the data's rows.
     """
-    net, n_rows, sampler = state.net, len(visible), objective.sampler
+    net, n_rows = state.net, len(visible)
     n_model = sampler.n_rows(n_rows)
     top = net.top
     chains = chains_of(state, sampler)
@@ -128,10 +126,7 @@ def top_step(state, visible, objective, n_steps, rate, step):
     updates.slide(state.offsets.hidden, shares, h[n_model:-2])
     signed = np.full(n_model + n_rows, rate, v.dtype)
     signed[:n_model] = -rate * n_rows / n_model
-    if objective.centred:
-        updates.centred_gradient(v, h, signed, step.parameters, state.offsets)
-    else:
-        updates.gradient(v[:-2], h[:-2], signed, step.parameters)
+    updates.centred_gradient(v, h, signed, step.parameters, state.offsets)
     return v[:n_model, : net.n_penultimate]
 
 

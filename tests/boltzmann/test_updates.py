@@ -9,6 +9,7 @@ from sklearn_dbn.boltzmann.updates import (
     Diverged,
     Offsets,
     at,
+    centre,
     centred_gradient,
     decays_due,
     gradient,
@@ -229,6 +230,20 @@ def test_a_row_of_weight_n_moves_offsets_as_n_rows_do(dtype):
     rates = offset_rates(2, dtype, np.array([1e-15, 2.0]))
     assert_rounding(rates, [0, OFFSET_RATE])
     assert not offset_rates(1, dtype, np.zeros(1)).any()
+
+
+@every_dtype
+def test_centring_a_plain_gradient_gives_the_centred_one(dtype):
+    rng = np.random.default_rng(0)
+    v, h = rng.random((7, 3), dtype), rng.random((7, 2), dtype)
+    signed = np.array([-0.5, -0.5, 0.3, 0.1, 0.2, 0.2, 0.2], dtype)
+    offsets = Offsets(rng.random(3, dtype), rng.random(2, dtype))
+    plain = step_of(v, h.copy(), signed)
+    centre(plain, offsets)
+    expected = step_of(v, h, signed, offsets)
+    for found, step in zip(plain, expected, strict=True):
+        assert found.dtype == dtype
+        assert_rounding(found, step)
 
 
 @every_dtype
