@@ -485,7 +485,10 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         rng = make_generator(self.random_state)
         seed = int(rng.integers(2**31))
         sample = rows.take(np.arange(min(SKETCH_ROWS, len(rows))))
-        weights = None if rows.weights is None else rows.weights[: len(sample)]
+        weights = rows.weights
+        if weights is not None:
+            # In float32 a negligible weight may be zero, and those of the sample all.
+            weights = np.maximum(weights[: len(sample)], np.finfo(rows.dtype).tiny)
         share = 0.5 if self.pretraining is None else self.prior_share
         layers = []
         for i, template in enumerate(self._templates(len(sizes))):

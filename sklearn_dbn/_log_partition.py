@@ -21,6 +21,7 @@ MOST_TEMPERATURES = 16_000
 # Weights, times runs, times temperatures, that "auto" may spend: some ten seconds.
 MOST_WORK = 2e11
 REVERSE_BURN_IN = 1_000
+DEFAULT_RUNS = 100
 DEFAULT_TOL = 0.1
 
 
@@ -82,7 +83,7 @@ def with_enough_temperatures(request, most, estimate):
             f"{request.tol:.3g} ({request.method}, {request.n_runs} runs, {count} "
             f"temperatures, effective sample size {found.effective_sample_size:.3g}"
             f"{doubt}). Raise n_temperatures or n_runs of log_partition; scores follow "
-            "the most certain estimate.",
+            "its longest annealing.",
             ConvergenceWarning,
         )
     return found
@@ -124,6 +125,12 @@ def fingerprint(arrays, units=None):
     return code
 
 
+def length(estimate):
+    """Runs times temperatures of a kept estimate; 0 of fewer runs than by default."""
+    n_runs = estimate["request"][1]
+    return n_runs * estimate["n_temperatures"] if n_runs >= DEFAULT_RUNS else 0
+
+
 class LogPartitionMixin:
     """`log_partition` of an estimator, estimated once for the present parameters.
 
@@ -136,7 +143,7 @@ class LogPartitionMixin:
         self,
         *,
         method="auto",
-        n_runs=100,
+        n_runs=DEFAULT_RUNS,
         n_temperatures="auto",
         tol=DEFAULT_TOL,
         return_std=False,
@@ -213,14 +220,16 @@ class LogPartitionMixin:
         return (value, std) if return_std else value
 
     def _log_z_of_scores(self):
-        """`log_partition()`; the most certain estimate so far where that misses `tol`.
+        """`log_partition()`; where that misses `tol`, the longest annealing so far.
 
-        Reverse estimates do not count, which make likelihoods look low.
+        The longest, not the one that looks best: the standard error of few runs may be
+        small by luck. Reverse estimates do not count, which make likelihoods look low.
         """
         self.log_partition()
-        if self.log_partition_["std"] > DEFAULT_TOL:
+        own = self.log_partition_
+        if own["std"] > DEFAULT_TOL:
             known = [x for x in self._estimates if x["method"] != "reverse-ais"]
-            self.log_partition_ = min(known, key=lambda estimate: estimate["std"])
+            self.log_partition_ = max([own, *known], key=length)
         return self.log_partition_["value"]
 
     def _kept_or_new_estimate(self, machine, request, n_jobs):

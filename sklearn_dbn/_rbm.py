@@ -795,7 +795,8 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         estimated once for the present parameters, with a generator seeded in
         `fit`, and kept; its uncertainty is in `log_partition_`. That takes some
         seconds, on a large machine a minute. Where that estimate misses its tolerance,
-        a more certain one counts that `log_partition` has been asked for.
+        the longest one counts (``"ais"``, 100 runs at least) that `log_partition` has
+        been asked for.
 
         Of Bernoulli columns 0 and 1 have a probability, grey levels between have not:
         of them it is the same formula, and no log-likelihood.

@@ -1413,6 +1413,13 @@ def test_a_sparsity_target_draws_activities_near(target):
     assert_same_fit(weak, plain)
 
 
+def test_negligible_weights_of_the_first_rows_leave_weights_finite():
+    X = binary_rows(1100, dtype=np.float32)
+    weights = np.where(np.arange(1100) < 1050, 1e-60, 1.0)
+    dbm = small(n_iter=1).fit(X, sample_weight=weights)
+    assert all(np.isfinite(array).all() for array in dbm.weights_)
+
+
 @pytest.mark.parametrize("centering", [True, False])
 def test_rows_of_negligible_weight_have_no_part_in_sparsity(centering):
     X, weights = binary_rows(40), np.repeat([1.0, 1e-12], 20)
