@@ -14,8 +14,8 @@ test rows are not looked at: that is how settings are chosen. Without it, all 60
 rows are learnt and the test rows are scored once, at the end.
 
 A checkpoint is written after every few epochs of fine-tuning and when interrupted, one
-for each stage; the same command resumes from it. ``--quick`` shortens every stage but
-``imagination``.
+for each stage; the same command, or one with more epochs, resumes from it. ``--quick``
+shortens every stage but ``imagination``.
 """
 
 import argparse
@@ -74,8 +74,9 @@ def stage_parameters(stage, options):
     adversarial = {"adversarial_radius": 1.5}
     if stage == "discriminative":
         return fine_tuned("discriminative", 10 if quick else 40) | adversarial
+    n_epochs = 20 if quick else options.dropout_epochs
     dropout = {"dropout": [0.0, 0.2, 0.2, 0.3]}
-    return fine_tuned("discriminative", 20 if quick else 80) | adversarial | dropout
+    return fine_tuned("discriminative", n_epochs) | adversarial | dropout
 
 
 def fine_tuned(objective, n_epochs, rate=0.1):
@@ -136,14 +137,27 @@ def is_unfinished(model, n_epochs):
     return model.n_iter_ < n_epochs or any(x.n_iter_ < y.n_iter for x, y in layers)
 
 
-def run_stage(stage, options):
-    """Train one stage, or go on from its checkpoint; returns the model."""
+def checkpoint(stage, options):
+    """Its path; up-down with weight decay, and what follows it, has one of its own."""
     kind = "validate" if options.validate else "full"
     speed = "quick" if options.quick else "long"
-    path = OUT / f"mnist_dbn_{stage}_{kind}_{speed}_{options.seed}.joblib"
+    name = f"mnist_dbn_{stage}_{kind}_{speed}_{options.seed}"
+    if options.weight_decay and "up-down" in (stage, BEFORE.get(stage)):
+        name += f"_{options.weight_decay}"
+    return OUT / f"{name}.joblib"
+
+
+def run_stage(stage, options):
+    """Train one stage, or go on from its checkpoint; returns the model."""
+    path = checkpoint(stage, options)
     model = joblib.load(path) if path.exists() else new_model(stage, options)
     parameters = stage_parameters(stage, options)
     n_epochs = parameters.pop("n_iter")
+    if path.exists() and model.n_iter_ > n_epochs:
+        raise SystemExit(
+            f"{path.name} has had {model.n_iter_} epochs, more than the {n_epochs} "
+            "asked for. Ask for as many, or remove it to begin anew."
+        )
     model.set_params(**parameters, verbose=1)
     X, y, _, _ = options.data
     while not path.exists() or is_unfinished(model, n_epochs):
@@ -184,6 +198,7 @@ def main():
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--up-down-epochs", type=int, default=110)
     parser.add_argument("--decay-epochs", type=int, default=40)
+    parser.add_argument("--dropout-epochs", type=int, default=80)
     parser.add_argument("--weight-decay", type=float, default=0.0, help="of up-down")
     parser.add_argument("--every", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)

@@ -27,7 +27,7 @@ from sklearn_dbn._base import (
     run_epochs,
     warn_of_range,
 )
-from sklearn_dbn._blocks import map_blocks
+from sklearn_dbn._blocks import features_of, map_blocks
 from sklearn_dbn._dbn import DBNClassifier
 from sklearn_dbn._imputation import ImputationMixin
 from sklearn_dbn._log_partition import LogPartitionMixin, base_rate, fingerprint
@@ -197,6 +197,9 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
 
     Integer `sample_weight` stands for repeated rows; when one batch holds them all,
     in pre-training as well, the two give the same result up to rounding.
+
+    Pre-training keeps the means of one layer at a time, for all rows, or where they
+    would take more than a gigabyte computes them anew for each batch.
 
     References
     ----------
@@ -503,7 +506,7 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
             dbm.compose(layers, share),
             data_mean_=rows.statistics().mean,
             n_iter_=0,
-            training_state_={
+            training_state={
                 "seed": seed,
                 "total_weight": rows.total_weight,
                 "visible": plain_visible(self._templates(len(sizes))[0].visible),
@@ -538,6 +541,11 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
 
     def _layer_stage(self, i, data):
         """Name, epochs, their number, `publish` and report of one layer's stage."""
+        if self._set_by_hand():
+            raise ValueError(
+                "weights_ or intercepts_ were set by hand, but pre-training goes on "
+                "from what its layers have learnt. Set them back, or fit anew."
+            )
         template = self._layer_template(i)
         rows = self._layer_rows(i, data, template.batch_size)
         saved = self.training_state_["layers"]
@@ -575,11 +583,11 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
                 rows = rbm.hidden_mean(rows)
             out[...] = rows
 
-        X = data.X
+        X, features = data.X, None
         if below:
             sizes = [rbm.n_hidden for rbm in below]
-            X = map_blocks(pass_up, X, dtype, sizes[-1], sizes)
-        return rows_for_batches(X, dtype, data.weights, batch_size)
+            X, features = features_of(pass_up, X, dtype, sizes)
+        return rows_for_batches(X, dtype, data.weights, batch_size, features)
 
     def _layer_machine(self, i):
         """The RBM of layer ``i`` as its pre-training has left it."""
@@ -647,7 +655,7 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         self._show(
             dbm.DBM(weights, biases, lower.visible),
             data_mean_=mean.copy(),
-            training_state_={
+            training_state={
                 **self.training_state_,
                 "total_weight": total_weight,
                 "layers": [*self.training_state_["layers"][:i], saved],
@@ -697,27 +705,37 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
     def _joint_state(self, mean):
         """The state of joint training that the fitted attributes describe.
 
-        ``mean`` is that of all rows, those to come included. Where units have been
-        taken out or added by hand, training goes on from the parameters as they are,
-        with neither momentum nor chains of others.
+        ``mean`` is that of all rows, those to come included. Where parameters have been
+        set by hand, training goes on from them as they are, without the momentum of
+        others; with new chains, too, if units were taken out or added.
         """
         saved, machine = self.training_state_, self._machine()
         rng = generator_from(saved["generator"])
-        fitted = [len(offset) for offset in saved.get("offsets", [])]
-        if fitted != machine.sizes[1:]:
-            state = joint.start(machine, mean, self.n_chains, rng)
-            return replace(state, epoch=self.n_iter_)
+        chains = self._resumed_chains(machine, mean, rng)
         parameters, machine = dbm.on_one_vector(machine)
-        dtype = machine.dtype
-        offsets = [np.array(a, dtype) for a in (mean, *saved["offsets"])]
-        chains = [np.array(rows, dtype) for rows in self.chains_]
-        if len(chains[0]) != self.n_chains:
-            base = base_rate(machine, mean)
-            chains = dbm.starting_chains(machine, base, self.n_chains, rng)
-        velocity = np.array(saved["velocity"], dtype)
+        if saved["velocity"] is None or self._set_by_hand():
+            velocity = np.zeros_like(parameters)
+            hidden_offsets = joint.hidden_offsets(machine, mean)
+        else:
+            velocity = saved["velocity"].copy()
+            hidden_offsets = [offset.copy() for offset in saved["offsets"]]
+        offsets = [mean.copy(), *hidden_offsets]
         return joint.State(
             parameters, machine, velocity, offsets, chains, rng, self.n_iter_
         )
+
+    def _resumed_chains(self, machine, mean, rng):
+        """The chains as they stand, or new ones if others are needed."""
+        shapes = [(self.n_chains, size) for size in machine.sizes]
+        if [rows.shape for rows in self.chains_] == shapes:
+            return [np.array(rows, machine.dtype) for rows in self.chains_]
+        base = base_rate(machine, mean)
+        return dbm.starting_chains(machine, base, self.n_chains, rng)
+
+    def _set_by_hand(self):
+        """True if the parameters are not those that training has left."""
+        shown = fingerprint(self._machine().arrays)
+        return shown != self.training_state_["fingerprint"]
 
     def _publish(self, state, mean, total_weight):
         """Show a copy of the state of joint training; as in `_publish_layer`."""
@@ -726,7 +744,7 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
             chains_=[rows.copy() for rows in state.chains],
             data_mean_=mean.copy(),
             n_iter_=state.epoch,
-            training_state_={
+            training_state={
                 "seed": self.training_state_["seed"],
                 "total_weight": total_weight,
                 "visible": self.training_state_["visible"],
@@ -737,12 +755,14 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
             },
         )
 
-    def _show(self, machine, **attributes):
+    def _show(self, machine, training_state, **attributes):
         """``attributes`` and copies of the parameters of ``machine``, all at once."""
+        code = fingerprint(machine.arrays)
         vars(self).pop("log_partition_", None)
         vars(self).update(
             weights_=[np.array(weights) for weights in machine.weights],
             intercepts_=[np.array(bias) for bias in machine.biases],
+            training_state_={**training_state, "fingerprint": code},
             **attributes,
         )
 
@@ -944,8 +964,7 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         """A state of the machine at the end of `n_steps` of block Gibbs sampling."""
         sizes = [rows.shape[1] for rows in self.chains_]
         if len(self.chains_[0]) and sizes == machine.sizes:
-            which = np.resize(np.arange(len(self.chains_[0])), n_chains)
-            which = rng.permutation(which)
+            which = np.resize(rng.permutation(len(self.chains_[0])), n_chains)
             state = [np.asarray(rows, machine.dtype)[which] for rows in self.chains_]
         else:
             base = base_rate(machine, self.data_mean_)

@@ -155,6 +155,11 @@ default="up-down"
     DBNTransformer : The same without labels.
     RBMTransformer : A single layer.
 
+    Notes
+    -----
+    Pre-training keeps the means of one layer at a time, for all rows, or where they
+    would take more than a gigabyte computes them anew for each batch.
+
     References
     ----------
     .. [1] Hinton, G. E., Osindero, S. & Teh, Y. W. (2006). A fast learning
@@ -766,6 +771,11 @@ class DBNTransformer(DeepBeliefNetwork):
     See Also
     --------
     DBNClassifier : The same with labels.
+
+    Notes
+    -----
+    Pre-training keeps the means of one layer at a time, for all rows, or where they
+    would take more than a gigabyte computes them anew for each batch.
 
     References
     ----------

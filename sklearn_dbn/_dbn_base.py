@@ -20,7 +20,7 @@ from sklearn_dbn._base import (
     run_epochs,
     warn_of_range,
 )
-from sklearn_dbn._blocks import map_blocks
+from sklearn_dbn._blocks import features_of, map_blocks
 from sklearn_dbn._log_partition import fingerprint
 from sklearn_dbn._parameters import (
     about_template,
@@ -238,7 +238,7 @@ class DeepBeliefNetwork(BoltzmannEstimator):
     def _layer_rows(self, X, codes, i):
         """What layer ``i`` learns from: the means of the layer below, and labels."""
         dtype, rbm = self._dtype(X), self.rbms_[i]
-        below = [x._machine(dtype) for x in self.rbms_[:i]]
+        below, features = [x._machine(dtype) for x in self.rbms_[:i]], None
         if below:
             net = dbn.stack([*below, None])
 
@@ -246,10 +246,10 @@ class DeepBeliefNetwork(BoltzmannEstimator):
                 out[...] = dbn.up(net, rows)
 
             sizes = [rbm.n_hidden for rbm in below]
-            X = map_blocks(pass_up, X, dtype, sizes[-1], sizes)
-        rows = Rows(X, dtype)
+            X, features = features_of(pass_up, X, dtype, sizes)
+        rows = Rows(X, dtype, features=features)
         if self._n_labels_of(i):
-            rows = dbn.LabelledRows(X, dtype, codes, self._n_labels)
+            rows = dbn.LabelledRows(X, dtype, codes, self._n_labels, features)
         rbm.n_features_in_ = rows.n_columns
         return rows.as_single_batch() if len(rows) <= rbm.batch_size else rows
 
@@ -547,7 +547,7 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         if chains.shape[1] != net.top.n_hidden or len(chains) == 0:
             mean = np.tile(self.top_rbm_.data_mean_, (n_chains, 1))
         elif labels is None:
-            which = rng.permutation(np.resize(np.arange(len(chains)), n_chains))
+            which = np.resize(rng.permutation(len(chains)), n_chains)
             mean = net.top.visible_mean(chains[which])
         else:
             mean = net.top.visible_mean(chains)

@@ -158,7 +158,8 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
     training_state_ : dict
         What a warm start needs besides: velocity, hidden offset, tempered
         chains, generator, seed of the likelihood, weight of the rows in `data_mean_`,
-        kinds of the visible units.
+        kinds of the visible units, a fingerprint of the parameters: where these have
+        been set by hand, training goes on without the momentum of earlier ones.
     log_partition_ : dict
         The last estimate of log Z, or that of the last scores: ``value`` and ``std``
         in nats, ``effective_sample_size``, ``n_temperatures``, ``method``, the
@@ -515,6 +516,7 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
             data_mean_=state.offsets.visible.copy(),
             n_iter_=state.epoch,
             training_state_={
+                "fingerprint": fingerprint(state.rbm.parameters),
                 "velocity": state.velocity.copy(),
                 "hidden_offset": state.offsets.hidden.copy(),
                 "tempered_chains": ladder[1:] if ladder.ndim == 3 else None,
@@ -527,25 +529,26 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         """The training state that the fitted attributes describe, and what is kept.
 
         ``mean`` is that of the rows to come, ``weight`` what they count together.
-        Where units have been taken out or added by hand, training goes on from the
-        parameters as they are, with neither momentum nor chains of others.
+        Where parameters have been set by hand, training goes on from them as they are,
+        without the momentum of others; with new chains, too, if units were taken out or
+        added.
         """
         self._require_same_machine()
         saved, rbm = self.training_state_, self._machine()
         rng, dtype = generator_from(saved["generator"]), rbm.dtype
         before = np.asarray(self.data_mean_, dtype)
         mean, weight = mean_of_all(before, saved["total_weight"], mean, weight)
-        same_hidden = len(saved["hidden_offset"]) == rbm.n_hidden
-        size = sum(array.size for array in rbm.parameters)
-        if not same_hidden or len(saved["velocity"]) != size:
-            state = training.start(rbm, mean, self._sampler(rbm, mean), rng)
-        else:
-            parameters, rbm = training.on_one_vector(rbm)
-            offsets = Offsets(mean, np.array(saved["hidden_offset"], dtype))
+        chains = self._resumed_chains(rbm, mean, rng)
+        parameters, rbm = training.on_one_vector(rbm)
+        velocity, offsets = (
+            np.zeros_like(parameters),
+            Offsets(mean, rbm.hidden_mean(mean)),
+        )
+        if saved["fingerprint"] == fingerprint(rbm.parameters):
             velocity = np.array(saved["velocity"], dtype)
-            chains = self._resumed_chains(rbm, mean, rng)
-            state = training.State(parameters, rbm, velocity, offsets, chains, rng)
-        state.epoch = self.n_iter_
+            offsets = Offsets(mean, np.array(saved["hidden_offset"], dtype))
+        epoch = self.n_iter_
+        state = training.State(parameters, rbm, velocity, offsets, chains, rng, epoch)
         return state, self._kept(saved["seed"], weight)
 
     def _require_same_machine(self):
@@ -568,11 +571,12 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         if self.algorithm == "cd":
             return None
         if self.algorithm == "pcd":
-            if len(self.h_samples_) == sampler.n_chains:
+            if self.h_samples_.shape == (sampler.n_chains, rbm.n_hidden):
                 return np.array(self.h_samples_, rbm.dtype)
         elif tempered is not None and tempered.shape[1:] == self.h_samples_.shape:
             ladder = np.concatenate([self.h_samples_[None], tempered])
-            if ladder.shape[:2] == (len(sampler.betas), sampler.n_chains):
+            wanted = len(sampler.betas), sampler.n_chains, rbm.n_hidden
+            if ladder.shape == wanted:
                 return ladder.astype(rbm.dtype, copy=False)
         return sampler.init(rbm, base_rate(rbm, mean), rng)
 
@@ -748,7 +752,7 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         if self.h_samples_.shape[1] != machine.n_hidden or len(self.h_samples_) == 0:
             base = base_rate(machine, self.data_mean_)
             return draw_base(machine, base, n_chains, rng)
-        which = rng.permutation(np.resize(np.arange(len(self.h_samples_)), n_chains))
+        which = np.resize(rng.permutation(len(self.h_samples_)), n_chains)
         return np.asarray(self.h_samples_, machine.dtype)[which]
 
     # --- likelihood -----------------------------------------------------------------

@@ -1281,9 +1281,12 @@ def test_a_network_begins_the_same_each_time(of_digits):
 
 def test_generative_weights_of_a_network_are_doubled_between_hidden_layers(of_digits):
     dbm = of_digits[3]
-    first, second = dbm.to_dbn([0, 1], wide=False, random_state=0).generative_weights_
+    net = dbm.to_dbn([0, 1], wide=False, random_state=0)
+    first, second = net.generative_weights_
     np.testing.assert_array_equal(first, dbm.weights_[0].T)
     np.testing.assert_array_equal(second, 2 * dbm.weights_[1].T)
+    for i, intercept in enumerate(net.generative_intercepts_):
+        np.testing.assert_array_equal(intercept, dbm.intercepts_[i])
 
 
 def test_a_fitted_machine_keeps_its_visible_units():

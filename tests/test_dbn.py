@@ -21,6 +21,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_dbn import DBNClassifier, DBNTransformer, RBMTransformer
+from sklearn_dbn.boltzmann import dbn as engine
 from tests.fits import BAD_SCHEDULES, peak_of
 
 # Data of the checks leave [0, 1], of which the estimator rightly warns.
@@ -118,6 +119,20 @@ def test_dtype_is_kept(estimator, dtype, digits):
     fitted = clone(estimator).fit(X, y)
     assert parameters_of(fitted).dtype == dtype
     assert fitted.transform(X).dtype == dtype
+
+
+def test_sampled_recognition_takes_the_chains_and_steps_asked_for(digits, monkeypatch):
+    asked = []
+
+    def posterior(net, v, n_steps, n_chains, rng):
+        asked.append((n_steps, n_chains))
+        return exactly(net, v, n_steps, n_chains, rng)
+
+    exactly = engine.gibbs_posterior
+    monkeypatch.setattr(engine, "gibbs_posterior", posterior)
+    params = {"n_recognition_steps": 4, "n_recognition_samples": 7}
+    quick(FAST[0], recognition="gibbs", **params).fit(*digits).predict(digits[0])
+    assert asked == [(4, 7)]
 
 
 @both

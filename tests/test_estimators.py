@@ -1,7 +1,10 @@
 """What holds for all estimators alike: refits, callbacks, attributes set by hand."""
 
+import copy
+
 import numpy as np
 import pytest
+from scipy import sparse
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
@@ -13,8 +16,9 @@ from sklearn_dbn import (
     DBNClassifier,
     DBNTransformer,
     RBMTransformer,
+    _blocks,
 )
-from tests.fits import assert_same_fit
+from tests.fits import assert_same_fit, peak_of
 
 
 def template(**params):
@@ -213,6 +217,55 @@ def test_visible_units_are_those_of_the_fit():
     np.testing.assert_array_equal(model.score_samples(X), expected)
 
 
+def weights_of(model):
+    if isinstance(model, RBMTransformer):
+        return [model.components_]
+    if isinstance(model, DBMTransformer):
+        return model.weights_
+    return [*model.recognition_weights_, model.top_rbm_.components_]
+
+
+def one_step_on(model, momentum, X, y):
+    """Weights after one batch more."""
+    model = copy.deepcopy(model).set_params(momentum=momentum)
+    return weights_of(model.partial_fit(X, y))
+
+
+@pytest.mark.parametrize("estimator", [ALL[0], *DEEP], ids=str)
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_parameters_set_by_hand_have_no_momentum(estimator, by_hand):
+    X, y = binary_rows()
+    params = {"momentum": 0.9, "batch_size": len(X), "n_iter": 3, "weight_decay": 0.0}
+    model = clone(estimator).set_params(**params).fit(X, y)
+    if by_hand:
+        weights_of(model)[0][...] *= 0.5
+    moved, resting = (one_step_on(model, momentum, X, y) for momentum in (0.9, 0.0))
+    same = [np.array_equal(a, b) for a, b in zip(moved, resting, strict=True)]
+    assert same == [by_hand] * len(same)
+
+
+def test_fine_tuning_leaves_the_top_rbm_no_momentum_of_pretraining():
+    X, y = binary_rows()
+    params = {"momentum": 0.9, "batch_size": len(X), "n_iter": 3, "weight_decay": 0.0}
+    rbm = RBMTransformer(algorithm="cd", **params)
+    dbn = DBNClassifier((4, 3), rbm=rbm, n_iter=1, random_state=0).fit(X, y)
+    rows = dbn.top_rbm_.sample(len(X), n_gibbs_steps=5, random_state=0)
+    moved, resting = (
+        one_step_on(dbn.top_rbm_, momentum, rows, None) for momentum in (0.9, 0.0)
+    )
+    np.testing.assert_array_equal(moved, resting)
+
+
+def test_pretraining_does_not_pass_over_weights_set_by_hand():
+    X, _ = binary_rows()
+    rbm = RBMTransformer(n_iter=1, batch_size=20)
+    dbm = DBMTransformer((4, 3), rbm=rbm, warm_start=True, n_iter=1)
+    dbm.set_callbacks(Callback(stopping="layer 1")).fit(X)
+    dbm.set_callbacks().weights_[0] *= 0.5
+    with pytest.raises(ValueError, match=r"weights_.*set by hand.*fit anew"):
+        dbm.fit(X)
+
+
 # --- data ---------------------------------------------------------------------------
 
 
@@ -291,3 +344,38 @@ def test_fit_transform_takes_the_layer(layer):
         pipeline = make_pipeline(MinMaxScaler(), asking)
         found = pipeline.fit_transform(X, layer=layer)
     np.testing.assert_array_equal(found, expected)
+
+
+@every_deep
+def test_layers_learn_the_same_from_means_that_are_not_kept(estimator, monkeypatch):
+    X, y = binary_rows()
+    model = clone(estimator).set_params(hidden_layer_sizes=(5, 4, 3))
+    kept = clone(model).fit(X, y)
+    monkeypatch.setattr(_blocks, "MOST_KEPT", 0)
+    computed = model.fit(X, y)
+    for a, b in zip(weights_of(computed), weights_of(kept), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+
+
+def test_layers_learn_from_means_that_are_not_kept_of_weighted_sparse_rows(
+    monkeypatch,
+):
+    X, _ = binary_rows()
+    weights = np.arange(60) % 4
+    kept = clone(DEEP[2]).fit(X, sample_weight=weights)
+    monkeypatch.setattr(_blocks, "MOST_KEPT", 0)
+    computed = clone(DEEP[2]).fit(sparse.csr_array(X), sample_weight=weights)
+    for a, b in zip(computed.weights_, kept.weights_, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+
+
+@every_deep
+def test_means_that_are_too_many_are_not_kept(estimator, monkeypatch):
+    X = np.random.default_rng(0).random((20_000, 20), dtype=np.float32)
+    y = np.arange(len(X)) % 3
+    model = clone(estimator).set_params(hidden_layer_sizes=(400, 5), n_iter=1)
+    model.set_params(batch_size=1000, rbm=template(n_iter=1, batch_size=1000))
+    n_bytes = 4 * 400 * len(X)
+    kept = peak_of(clone(model).fit, X, y)
+    monkeypatch.setattr(_blocks, "MOST_KEPT", n_bytes - 1)
+    assert peak_of(model.fit, X, y) < n_bytes < kept

@@ -923,6 +923,18 @@ def test_values_outside_the_unit_interval_give_one_warning(sparse_format, method
         assert "visible='gaussian'" in message
 
 
+@pytest.mark.parametrize(("excess", "n_warnings"), [(5e-7, 0), (2e-6, 1)])
+def test_rounding_may_leave_the_unit_interval(excess, n_warnings):
+    for X in (binary_rows() * (1 + excess), binary_rows() * (1 + excess) - excess):
+        assert len(range_warnings("fit", X)) == n_warnings
+
+
+@pytest.mark.parametrize(("lack", "n_warnings"), [(5e-4, 0), (2e-3, 1)])
+def test_rounding_may_leave_softmax_blocks_a_little_off_one(lack, n_warnings):
+    X = np.eye(6)[np.arange(60) % 6] * (1 - lack)
+    assert len(range_warnings("fit", X, visible="softmax")) == n_warnings
+
+
 @pytest.mark.parametrize("method", ["fit", "fit_transform"])
 @pytest.mark.parametrize("wrapped", [make_pipeline, clone])
 def test_warnings_point_at_the_line_of_the_user(wrapped, method):
@@ -1195,6 +1207,22 @@ def test_sampling_takes_the_steps_asked_for(dtype, n_gibbs_steps):
     assert p_value(rows, p / p.sum()) > UNLIKELY
 
 
+@pytest.mark.parametrize("n_samples", [1, 4, 9])
+def test_samples_begin_at_chains_of_training_any_of_them(n_samples):
+    """With such weights a row is the hidden state that it was drawn from."""
+    rbm = RBMTransformer.from_parameters(
+        1000 * (2 * np.eye(4) - 1), np.zeros(4), np.zeros(4)
+    )
+    rbm.h_samples_ = np.eye(4)
+    firsts = set()
+    for seed in range(60):
+        rows = rbm.sample(n_samples, n_gibbs_steps=1, random_state=seed)
+        counts = rows.sum(axis=0)
+        assert counts.max() - counts.min() <= 1
+        firsts.add(int(rows[0].argmax()))
+    assert firsts == {0, 1, 2, 3}
+
+
 @pytest.mark.parametrize("algorithm", ["pcd", "pt"])
 def test_chains_of_a_model_that_stands_still_are_distributed_as_it_says(algorithm):
     still = {"learning_rate": 1e-12, "momentum": 0.0, "weight_decay": 0.0}
@@ -1292,6 +1320,16 @@ def test_without_weights_impute_fills_in_the_means(method):
     )
     found = rbm.impute(np.full((1, 3), np.nan), method=method, n_steps=10)
     assert_rounding(found, expit(field)[None])
+
+
+def test_imputation_begins_at_the_mean_of_the_data():
+    """One step of means from there, with observed entries as they are."""
+    rbm = known(2, 3, scale=2.0)
+    rbm.data_mean_ = np.array([0.9, 0.2, 0.6])
+    started = np.array([[1.0, 0.2, 0.6]])
+    expected = rbm.inverse_transform(rbm.transform(started))
+    found = rbm.impute(np.array([[1.0, np.nan, np.nan]]), n_steps=1)
+    assert_rounding(found[0, 1:], expected[0, 1:])
 
 
 def test_mean_field_imputation_is_deterministic():

@@ -36,8 +36,16 @@ class Statistics:
     variance: np.ndarray
 
 
+@dataclass(frozen=True)
+class Features:
+    """What is learnt from instead of rows: ``function(rows, out)`` computes it."""
+
+    function: object
+    n_columns: int
+
+
 class Rows:
-    """Weighted rows of a matrix, in float32 or float64.
+    """Weighted rows of a matrix, in float32 or float64, or features of them.
 
     Parameters
     ----------
@@ -47,6 +55,8 @@ class Rows:
         What rows become when taken.
     weights : ndarray of shape (n_rows,) or None
         Non-negative weights; divided by the mean of the positive ones.
+    features : Features or None
+        What is taken instead of the rows, computed anew each time.
 
     Attributes
     ----------
@@ -54,9 +64,10 @@ class Rows:
         Sum of the weights as given, at most LARGEST_TOTAL; one for each row without.
     """
 
-    def __init__(self, X, dtype, weights=None):
+    def __init__(self, X, dtype, weights=None, features=None):
         self.X = X
         self.dtype = np.dtype(dtype)
+        self.features = features
         self.index = None
         self.weights = None
         self.total_weight = X.shape[0]
@@ -80,13 +91,21 @@ class Rows:
 
     @property
     def n_columns(self):
-        return self.X.shape[1]
+        return self.X.shape[1] if self.features is None else self.features.n_columns
 
     def take(self, which, out=None):
         """The chosen rows as a dense array, written into ``out`` if given."""
         if out is None:
             out = np.empty((len(which), self.n_columns), self.dtype)
         chosen = which if self.index is None else self.index[which]
+        if self.features is None:
+            return self._pick(chosen, out)
+        rows = np.empty((len(which), self.X.shape[1]), self.dtype)
+        self.features.function(self._pick(chosen, rows), out)
+        return out
+
+    def _pick(self, chosen, out):
+        """Rows of X by their numbers."""
         if self._plain:
             return self.X.take(chosen, axis=0, out=out, mode="clip")
         picked = self.X[chosen]
@@ -97,7 +116,8 @@ class Rows:
         """:class:`Statistics` of the weighted rows, accumulated block by block."""
         total, power = np.zeros((2, self.n_columns))
         low, high = np.full((2, self.n_columns), np.inf) * [[1], [-1]]
-        for part in slices(len(self), block_size(self.n_columns, self.dtype.itemsize)):
+        widest = max(self.n_columns, self.X.shape[1])
+        for part in slices(len(self), block_size(widest, self.dtype.itemsize)):
             which = np.arange(part.start, part.stop)
             rows = self.take(which)
             np.minimum(low, rows.min(axis=0), out=low)
@@ -134,9 +154,9 @@ class Rows:
         return self
 
 
-def rows_for_batches(X, dtype, weights, batch_size):
+def rows_for_batches(X, dtype, weights, batch_size, features=None):
     """:class:`Rows` for batches, repeated and sorted when one batch holds them."""
-    rows = Rows(X, dtype, weights)
+    rows = Rows(X, dtype, weights, features)
     if weights is not None and _counts_fit(weights, batch_size):
         return rows.as_single_batch(np.asarray(weights).astype(np.intp))
     if len(rows) <= batch_size:

@@ -151,19 +151,19 @@ def views(vector, net):
 class LabelledRows(Rows):
     """Rows with a one-hot block of their labels at the end."""
 
-    def __init__(self, X, dtype, codes, n_labels):
-        super().__init__(X, dtype)
+    def __init__(self, X, dtype, codes, n_labels, features=None):
+        super().__init__(X, dtype, features=features)
         self.codes = codes
         self.n_labels = n_labels
 
     @property
     def n_columns(self):
-        return self.X.shape[1] + self.n_labels
+        return super().n_columns + self.n_labels
 
     def take(self, which, out=None):
         if out is None:
             out = np.empty((len(which), self.n_columns), self.dtype)
-        n_data = self.X.shape[1]
+        n_data = self.n_columns - self.n_labels
         super().take(which, out=out[:, :n_data])
         out[:, n_data:] = 0
         out[np.arange(len(which)), n_data + self.codes[numbers_of(self, which)]] = 1

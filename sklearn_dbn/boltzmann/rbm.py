@@ -11,7 +11,7 @@ Rows are samples; ``weights`` is ``(n_visible, n_hidden)``. All energies are in
 nats.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -89,8 +89,13 @@ class RBM(Bipartite):
         return -linear - self.hidden.cumulant(self.hidden_field(v))
 
     def astype(self, dtype):
-        arrays = (np.asarray(a, dtype) for a in self.parameters)
-        return RBM(*arrays, self.visible, self.hidden)
+        """The same machine with parameters of another dtype."""
+        weights, visible_bias, hidden_bias = (
+            np.asarray(a, dtype) for a in self.parameters
+        )
+        return replace(
+            self, weights=weights, visible_bias=visible_bias, hidden_bias=hidden_bias
+        )
 
 
 @dataclass

@@ -202,6 +202,13 @@ def test_rows_of_several_batches_stay_as_they_are(weights):
     assert (rows.weights is None) == (weights is None)
 
 
+def test_integer_weights_that_just_fill_a_batch_are_repeated_rows():
+    X, counts = small_counts(), np.full(N_ROWS, 2.0)
+    rows = rows_for_batches(X, float, counts, 2 * N_ROWS)
+    assert len(rows) == 2 * N_ROWS
+    assert rows.weights is None
+
+
 def test_integer_weights_beyond_one_batch_stay_weights():
     X, counts = small_counts(), np.full(N_ROWS, 2.0)
     rows = rows_for_batches(X, float, counts, 2 * N_ROWS - 1)

@@ -222,6 +222,18 @@ def test_weights_that_few_runs_outweigh_have_no_standard_error():
     assert 1 < found.effective_sample_size < 1.1
 
 
+@pytest.mark.parametrize("share", [0.99, 1.01])
+def test_a_standard_error_is_believed_up_to_a_quarter(share):
+    """Half of the weights are 1 + x and half 1 - x: the error is x / sqrt(n - 1)."""
+    n, error = 10, 0.25 * share
+    x = error * math.sqrt(n - 1)
+    found = summarise(np.log(np.repeat([1 + x, 1 - x], n // 2)), 0.0, 17, "ais")
+    if share < 1:
+        assert_rounding(found.std, error, 100)
+    else:
+        assert found.std == math.inf
+
+
 def test_summary_of_reverse_weights_subtracts():
     log_weights = np.array([0.1, -0.2, 0.4, 0.0])
     forward = summarise(log_weights, 0.0, 17, "ais")

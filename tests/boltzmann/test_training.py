@@ -2,7 +2,7 @@
 
 import math
 import pickle
-from itertools import islice
+from itertools import islice, permutations
 
 import numpy as np
 import pytest
@@ -355,6 +355,12 @@ def test_every_pass_shuffles_and_meets_every_row_once():
     assert not np.array_equal(passes[0][0], passes[1][0])
 
 
+def test_any_row_may_come_at_any_place_of_a_pass():
+    rows, rng = Rows(np.zeros((4, 2)), float), np.random.default_rng(0)
+    orders = [np.concatenate([*training.batches(rows, 2, rng)]) for _ in range(200)]
+    assert {tuple(order.tolist()) for order in orders} == set(permutations(range(4)))
+
+
 def test_rows_that_fit_one_batch_keep_their_order():
     rows = Rows(np.zeros((5, 2)), float)
     (batch,) = training.batches(rows, 5, np.random.default_rng(0))
@@ -457,6 +463,24 @@ def test_weights_alone_diverge_by_name():
     with pytest.raises(Diverged) as caught:
         trained(LAYERS["bernoulli"], SAMPLERS["persistent"], 1, **settings)
     assert (caught.value.parameter, caught.value.epoch) == ("weights", 1)
+
+
+def test_training_stops_soon_after_it_leaves_the_finite_numbers(monkeypatch):
+    taken = []
+
+    class Counted(Rows):
+        def take(self, which, out=None):
+            taken.append(len(which))
+            return super().take(which, out)
+
+    rbm = engine_rbm(random_machine(LAYERS["bernoulli"], 3), np.dtype(float))
+    rows = Counted(np.ones((500, rbm.n_visible)), np.float64)
+    settings = Settings(ContrastiveDivergence(), learning_rate=1e300, batch_size=5)
+    rng = np.random.default_rng(0)
+    state = training.start(rbm, np.full(rbm.n_visible, 0.5), settings.sampler, rng)
+    with pytest.raises(Diverged):
+        next(training.epochs(state, rows, settings))
+    assert len(taken) <= 2
 
 
 @pytest.mark.parametrize("n_epochs", [1, 3])
