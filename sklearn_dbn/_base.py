@@ -13,8 +13,9 @@ from sklearn.base import (
 )
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sklearn_dbn._blocks import map_blocks
 from sklearn_dbn.boltzmann.units import Gaussian, Softmax
 from sklearn_dbn.boltzmann.updates import Diverged
 
@@ -46,6 +47,34 @@ class BoltzmannEstimator(
             reset=reset,
             ensure_all_finite="allow-nan" if allow_nan else True,
         )
+
+    def _map(self, X, function, n_columns=None, side_by_side=False, less=None):
+        """``function(machine, rows, out)`` on blocks of the validated rows of X.
+
+        ``machine`` is what `_machine` gives. Of log-likelihoods, ``less()`` is
+        subtracted; see `likelihood_dtype`.
+        """
+        check_is_fitted(self)
+        X = self._validate_rows(X, reset=False)
+        dtype = wide = row_dtype(X)
+        if less is not None:
+            wide = likelihood_dtype(self._units(), X.shape[1], dtype)
+        machine = self._machine(wide)
+        result = map_blocks(
+            lambda rows, out: function(machine, rows, out),
+            X,
+            wide,
+            n_columns,
+            self._widths(machine),
+            side_by_side,
+        )
+        if less is not None:
+            result -= wide.type(less())
+        return result.astype(dtype, copy=False)
+
+    def _widths(self, machine):
+        """Units of the layers that passing a row through computes."""
+        return machine.sizes
 
     def set_params(self, **params):
         """Set parameters; those of a template by names such as `rbm__learning_rate`.

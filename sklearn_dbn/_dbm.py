@@ -19,7 +19,6 @@ from sklearn_dbn._base import (
     all_or_nothing,
     earlier_fit_kept,
     generator_from,
-    likelihood_dtype,
     make_generator,
     mean_of_all,
     next_epoch,
@@ -27,7 +26,7 @@ from sklearn_dbn._base import (
     run_epochs,
     warn_of_range,
 )
-from sklearn_dbn._blocks import features_of, map_blocks
+from sklearn_dbn._blocks import features_of
 from sklearn_dbn._dbn import DBNClassifier
 from sklearn_dbn._imputation import ImputationMixin
 from sklearn_dbn._log_partition import LogPartitionMixin, base_rate, fingerprint
@@ -820,28 +819,16 @@ class DBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
             )
 
     def _map(self, X, function, n_columns=None, less=None):
-        """``function(machine, rows, means, out)`` on blocks of rows of X.
-
-        Of log-likelihoods, ``less()`` is subtracted; see `likelihood_dtype`.
-        """
+        """As for all estimators, ``function(machine, rows, means, out)``."""
         check_is_fitted(self)
         self._validate_params()
-        X = self._validate_rows(X, reset=False)
-        dtype = wide = row_dtype(X)
-        if less is not None:
-            wide = likelihood_dtype(self._units(), X.shape[1], dtype)
-        machine, mean_field = self._machine(wide), self._mean_field()
+        mean_field = self._mean_field()
 
-        def with_means(rows, out):
+        def with_means(machine, rows, out):
             field = dbm.bottom_up(machine, rows)
             function(machine, rows, dbm.posterior(machine, field, mean_field), out)
 
-        result = map_blocks(
-            with_means, X, wide, n_columns, machine.sizes, side_by_side=True
-        )
-        if less is not None:
-            result -= wide.type(less())
-        return result.astype(dtype, copy=False)
+        return super()._map(X, with_means, n_columns, side_by_side=True, less=less)
 
     def transform(self, X, layer=None):
         """Mean-field means of hidden units given each row.

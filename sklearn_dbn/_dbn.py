@@ -475,7 +475,7 @@ default="up-down"
 
     def _report(self, rows, codes):
         which = np.arange(min(PREVIEW_ROWS, len(rows)))
-        net = self._net()
+        net = self._machine()
         log_p = dbn.log_posterior(net, dbn.up(net, rows.take(which)))
         score = log_p[which, codes[dbn.numbers_of(rows, which)]].mean()
         return f"epoch {self.n_iter_}/{self.n_iter}, log p(y|v) {score:.3f}"
@@ -672,7 +672,7 @@ default="up-down"
             If a parameter is given that is set here.
         """
         check_is_fitted(self)
-        n = self._net().n_penultimate
+        n = self._machine().n_penultimate
         weights = self.top_rbm_.components_[:, n:]
         bias = self.top_rbm_.intercept_visible_[n:]
         if self._n_labels == 2:
@@ -922,7 +922,7 @@ class DBNTransformer(DeepBeliefNetwork):
 
     def _report(self, rows, codes):
         v = rows.take(np.arange(min(PREVIEW_ROWS, len(rows))))
-        net = self._net()
+        net = self._machine()
         h = dbn.top_means(net, dbn.up(net, v))
         error = np.square(v - dbn.down(net, net.top.visible_mean(h))).mean()
         return f"epoch {self.n_iter_}/{self.n_iter}, reconstruction error {error:.4f}"
@@ -942,7 +942,7 @@ class DBNTransformer(DeepBeliefNetwork):
         check_is_fitted(self)
         H = check_array(X)
         H = H.astype(row_dtype(H), copy=False)
-        net = self._net(H.dtype)
+        net = self._machine(H.dtype)
         if H.shape[1] != net.top.n_hidden:
             raise ValueError(
                 f"X has {H.shape[1]} columns, but the top layer has "

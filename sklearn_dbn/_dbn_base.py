@@ -13,14 +13,13 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_dbn._base import (
     BoltzmannEstimator,
     generator_from,
-    likelihood_dtype,
     make_generator,
     next_epoch,
     row_dtype,
     run_epochs,
     warn_of_range,
 )
-from sklearn_dbn._blocks import features_of, map_blocks
+from sklearn_dbn._blocks import features_of
 from sklearn_dbn._log_partition import fingerprint
 from sklearn_dbn._parameters import (
     about_template,
@@ -303,7 +302,7 @@ class DeepBeliefNetwork(BoltzmannEstimator):
     def _require_layers_as_shown(self):
         """Raise if directed layers were set by hand: pre-training has its own RBMs."""
         net = dbn.stack([rbm._machine() for rbm in self.rbms_], self._n_labels)
-        if fingerprint(net.arrays) != fingerprint(self._net().arrays):
+        if fingerprint(net.arrays) != fingerprint(self._machine().arrays):
             raise ValueError(
                 "The weights or intercepts of a directed layer were set by hand, but "
                 "pre-training goes on from the RBMs in rbms_. Change the parameters of "
@@ -358,7 +357,11 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         hand, training goes on from the parameters that are shown, without the momentum
         and the averages of others.
         """
-        saved, net, mean = self.training_state_, self._net(), self.top_rbm_.data_mean_
+        saved, net, mean = (
+            self.training_state_,
+            self._machine(),
+            self.top_rbm_.data_mean_,
+        )
         begins = saved["parameters"] is None or (
             saved["n_averaged"] > 0 and self.n_iter_ == 0
         )
@@ -410,7 +413,7 @@ class DeepBeliefNetwork(BoltzmannEstimator):
 
     # --- use ------------------------------------------------------------------------
 
-    def _net(self, dtype=None):
+    def _machine(self, dtype=None):
         """The fitted attributes as a network of the engine."""
         check_is_fitted(self)
         self._require_shapes()
@@ -442,28 +445,8 @@ class DeepBeliefNetwork(BoltzmannEstimator):
     def _n_features_out(self):
         return len(self.top_rbm_.intercept_hidden_)
 
-    def _map(self, X, function, n_columns=None, side_by_side=False, less=None):
-        """``function(net, rows, out)`` on blocks of the validated rows of X.
-
-        Of log-likelihoods, ``less()`` is subtracted; see `likelihood_dtype`.
-        """
-        check_is_fitted(self)
-        X = self._validate_rows(X, reset=False)
-        dtype = wide = row_dtype(X)
-        if less is not None:
-            wide = likelihood_dtype(self._units(), X.shape[1], dtype)
-        net = self._net(wide)
-        result = map_blocks(
-            lambda rows, out: function(net, rows, out),
-            X,
-            wide,
-            n_columns,
-            [*net.sizes, net.top.n_visible],
-            side_by_side,
-        )
-        if less is not None:
-            result -= wide.type(less())
-        return result.astype(dtype, copy=False)
+    def _widths(self, machine):
+        return [*machine.sizes, machine.top.n_visible]
 
     def _require_shapes(self):
         sizes = [self.n_features_in_, *map(np.size, self.recognition_intercepts_)]
@@ -523,7 +506,7 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         thinning = checked_count("thinning", thinning)
         n_chains = min(n_chains, n_samples)
         labels = None if labels is None else _labels_of_chains(labels, n_chains)
-        rng, net = make_generator(random_state), self._net()
+        rng, net = make_generator(random_state), self._machine()
         rows = self._starting_rows(net, n_chains, labels, rng)
         if labels is not None:
             rows[:, net.n_penultimate :] = labels
@@ -556,7 +539,7 @@ class DeepBeliefNetwork(BoltzmannEstimator):
 
     def _upward(self):
         """Weights and biases of a perceptron from the data to the top."""
-        top, n = self.top_rbm_, self._net().n_penultimate
+        top, n = self.top_rbm_, self._machine().n_penultimate
         weights = [*self.recognition_weights_, top.components_[:, :n].T]
         return weights, [*self.recognition_intercepts_, top.intercept_hidden_]
 

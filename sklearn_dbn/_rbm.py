@@ -13,7 +13,6 @@ from sklearn_dbn._base import (
     all_or_nothing,
     earlier_fit_kept,
     generator_from,
-    likelihood_dtype,
     make_generator,
     mean_of_all,
     next_epoch,
@@ -21,7 +20,6 @@ from sklearn_dbn._base import (
     run_epochs,
     warn_of_range,
 )
-from sklearn_dbn._blocks import map_blocks
 from sklearn_dbn._imputation import ImputationMixin
 from sklearn_dbn._log_partition import LogPartitionMixin, base_rate, fingerprint
 from sklearn_dbn._parameters import (
@@ -618,29 +616,6 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
     @property
     def _n_features_out(self):
         return len(self.intercept_hidden_)
-
-    def _map(self, X, function, n_columns=None, side_by_side=False, less=None):
-        """``function(machine, rows, out)`` on blocks of the validated rows of X.
-
-        Of log-likelihoods, ``less()`` is subtracted; see `likelihood_dtype`.
-        """
-        check_is_fitted(self)
-        X = self._validate_rows(X, reset=False)
-        dtype = wide = row_dtype(X)
-        if less is not None:
-            wide = likelihood_dtype(self._units(), X.shape[1], dtype)
-        machine = self._machine(wide)
-        result = map_blocks(
-            lambda rows, out: function(machine, rows, out),
-            X,
-            wide,
-            n_columns,
-            machine.sizes,
-            side_by_side,
-        )
-        if less is not None:
-            result -= wide.type(less())
-        return result.astype(dtype, copy=False)
 
     def transform(self, X):
         """Probabilities of the hidden units, P(h=1|v).

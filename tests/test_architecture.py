@@ -106,9 +106,11 @@ def test_units_import_nothing_of_the_package():
     assert OWN[ENGINE + ".units"] == set()
 
 
-@pytest.mark.parametrize("name", ["_base", "_blocks"])
-def test_base_imports_the_engine_only(name):
-    names = OWN[f"sklearn_dbn.{name}"]
+@pytest.mark.parametrize(
+    ("name", "others"), [("_blocks", set()), ("_base", {"sklearn_dbn._blocks"})]
+)
+def test_base_imports_the_engine_and_blocks_only(name, others):
+    names = OWN[f"sklearn_dbn.{name}"] - others
     assert names and all(is_within(name, ENGINE) for name in names)
 
 

@@ -39,7 +39,7 @@ def digits():
 
 def assert_same(one, other):
     """The same parameters, bit for bit."""
-    for a, b in zip(one._net().arrays, other._net().arrays, strict=True):
+    for a, b in zip(one._machine().arrays, other._machine().arrays, strict=True):
         np.testing.assert_array_equal(a, b)
     assert one.n_iter_ == other.n_iter_
 
