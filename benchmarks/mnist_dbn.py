@@ -43,6 +43,8 @@ BEFORE = {
     "discriminative": "greedy",
     "dropout": "greedy",
 }
+# Of the layers below the top, and of the top.
+LAYER_EPOCHS = [30, 40]
 
 
 def template(n_epochs):
@@ -111,7 +113,7 @@ def new_model(stage, options):
         model.n_iter_ = 0
         return for_imagination(model) if stage == "imagination" else model
     sizes = (1500,) if stage == "classification-rbm" else (500, 500, 2000)
-    lower, top = (20, 25) if options.quick else (30, 40)
+    lower, top = (20, 25) if options.quick else options.layer_epochs
     if stage == "classification-rbm":
         top = 5
     rbms = [*(template(lower) for _ in sizes[1:]), template(top)]
@@ -138,10 +140,12 @@ def is_unfinished(model, n_epochs):
 
 
 def checkpoint(stage, options):
-    """Its path; up-down with weight decay, and what follows it, has one of its own."""
+    """Its path: other layers, or up-down with weight decay, have one of their own."""
     kind = "validate" if options.validate else "full"
     speed = "quick" if options.quick else "long"
     name = f"mnist_dbn_{stage}_{kind}_{speed}_{options.seed}"
+    if options.layer_epochs != LAYER_EPOCHS:
+        name += "_" + "-".join(map(str, options.layer_epochs))
     if options.weight_decay and "up-down" in (stage, BEFORE.get(stage)):
         name += f"_{options.weight_decay}"
     return OUT / f"{name}.joblib"
@@ -196,6 +200,7 @@ def main():
     parser.add_argument("--stage", choices=PUBLISHED, default="up-down")
     parser.add_argument("--validate", action="store_true")
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--layer-epochs", type=int, nargs=2, default=LAYER_EPOCHS)
     parser.add_argument("--up-down-epochs", type=int, default=110)
     parser.add_argument("--decay-epochs", type=int, default=40)
     parser.add_argument("--dropout-epochs", type=int, default=80)
