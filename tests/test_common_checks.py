@@ -8,7 +8,13 @@ import pytest
 from sklearn.utils import estimator_checks, get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sklearn_dbn import DBMTransformer, RBMTransformer, _log_partition
+from sklearn_dbn import (
+    DBMTransformer,
+    DBNClassifier,
+    DBNTransformer,
+    RBMTransformer,
+    _log_partition,
+)
 
 # Data of the checks leave [0, 1], of which the estimator rightly warns. Annealing of
 # machines far larger than these data is kept short, and says so.
@@ -52,28 +58,59 @@ SMALL_ESTIMATORS = [
     *(RBMTransformer(**params) for params in VARIANTS),
     *(DBMTransformer(**params) for params in DEEP_VARIANTS),
 ]
-ESTIMATORS = [*SMALL_ESTIMATORS, DBMTransformer()]
+NETWORKS = [
+    DBNClassifier((20, 30)),
+    DBNClassifier((30,), warm_start=True),
+    DBNClassifier((20, 30), fine_tuning=None),
+    DBNClassifier((20, 30), fine_tuning="discriminative", dropout=0.1),
+    DBNClassifier(
+        (20, 30), fine_tuning="hybrid", draw_visible=True, adversarial_radius=0.1
+    ),
+    DBNClassifier((20, 30), recognition="mean-field"),
+    DBNClassifier((20, 30), recognition="gibbs"),
+    DBNClassifier((20, 30), rbm=RBMTransformer(visible="gaussian", learning_rate=0.01)),
+    DBNTransformer((8,)),
+    DBNTransformer((8, 6, 4), draw_visible=True),
+    DBNTransformer((8, 6), fine_tuning=None),
+]
+# Fast ones, for checks that look at names, parameters and columns.
+QUICK = {"rbm": RBMTransformer(n_iter=2), "n_iter": 2}
+QUICK_NETWORKS = [DBNClassifier((6, 4), **QUICK), DBNTransformer((6, 4), **QUICK)]
+MACHINES = [*SMALL_ESTIMATORS, DBMTransformer()]
 
 # With SCIPY_ARRAY_API set there is nothing left that a check may skip.
 IN_A_NEW_PROCESS = f"""
 import warnings
 from sklearn.utils.estimator_checks import check_estimator
-from sklearn_dbn import DBMTransformer, RBMTransformer
+from sklearn_dbn import DBMTransformer, DBNClassifier, DBNTransformer, RBMTransformer
 
 warnings.simplefilter("error")
 warnings.filterwarnings("ignore", ".*outside the .0, 1.", UserWarning)
 warnings.filterwarnings("ignore", ".*softmax columns", UserWarning)
-for estimator in {SMALL_ESTIMATORS!r}:
+for estimator in {[*SMALL_ESTIMATORS, NETWORKS[0], NETWORKS[9]]!r}:
     for result in check_estimator(estimator):
         assert result["status"] == "passed", (estimator, result)
 """
 
-every_estimator = pytest.mark.parametrize("estimator", ESTIMATORS, ids=repr)
+every_estimator = pytest.mark.parametrize(
+    "estimator", [*SMALL_ESTIMATORS, *QUICK_NETWORKS], ids=repr
+)
 
 
-@parametrize_with_checks(ESTIMATORS)
+@parametrize_with_checks([*MACHINES, *NETWORKS])
 def test_common_check_passes(estimator, check):
     check(estimator)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "check"),
+    [
+        (DBNClassifier(), estimator_checks.check_classifiers_train),
+        (DBNTransformer(), estimator_checks.check_transformer_general),
+    ],
+)
+def test_default_sizes_pass_the_check_of_their_kind(estimator, check):
+    check(type(estimator).__name__, estimator)
 
 
 @every_estimator
@@ -115,16 +152,17 @@ def test_all_checks_pass_with_array_api_dispatch():
     assert done.returncode == 0, done.stderr
 
 
-@every_estimator
-def test_tags_excuse_nothing(estimator):
+@pytest.mark.parametrize("estimator", [*MACHINES, *NETWORKS], ids=repr)
+def test_tags_excuse_nothing_but_that_recognition_may_be_drawn(estimator):
     tags = get_tags(estimator)
-    assert not tags.non_deterministic
+    is_drawn = getattr(estimator, "recognition", None) == "gibbs"
+    assert tags.non_deterministic == is_drawn
     assert not tags.no_validation
     assert tags.requires_fit
     assert not tags._skip_test
 
 
-@pytest.mark.parametrize("estimator", [RBMTransformer(), DBMTransformer()], ids=repr)
+@every_estimator
 def test_tags_promise_sparse_rows_and_both_float_dtypes(estimator):
     tags = get_tags(estimator)
     assert tags.input_tags.sparse

@@ -16,32 +16,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import BernoulliRBM, MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
-from sklearn.utils import estimator_checks, get_tags
 from sklearn.utils._param_validation import InvalidParameterError
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_dbn import DBNClassifier, DBNTransformer, RBMTransformer
 from sklearn_dbn.boltzmann import dbn as engine
 from tests.fits import BAD_SCHEDULES, peak_of
 
-# Data of the checks leave [0, 1], of which the estimator rightly warns.
-ignore_range = pytest.mark.filterwarnings("ignore:.*outside the .0, 1.:UserWarning")
-
-CHECKED = [
-    DBNClassifier((20, 30)),
-    DBNClassifier((30,), warm_start=True),
-    DBNClassifier((20, 30), fine_tuning=None),
-    DBNClassifier((20, 30), fine_tuning="discriminative", dropout=0.1),
-    DBNClassifier(
-        (20, 30), fine_tuning="hybrid", draw_visible=True, adversarial_radius=0.1
-    ),
-    DBNClassifier((20, 30), recognition="mean-field"),
-    DBNClassifier((20, 30), recognition="gibbs"),
-    DBNClassifier((20, 30), rbm=RBMTransformer(visible="gaussian", learning_rate=0.01)),
-    DBNTransformer((8,)),
-    DBNTransformer((8, 6, 4), draw_visible=True),
-    DBNTransformer((8, 6), fine_tuning=None),
-]
 FAST = [DBNClassifier((12, 8), n_iter=2), DBNTransformer((12, 8), n_iter=2)]
 both = pytest.mark.parametrize("estimator", FAST, ids=["classifier", "transformer"])
 
@@ -84,32 +64,6 @@ def assert_same(one, other):
 
 
 # --- contract -----------------------------------------------------------------
-
-
-@ignore_range
-@parametrize_with_checks(CHECKED)
-def test_common_check_passes(estimator, check):
-    check(estimator)
-
-
-@ignore_range
-@both
-@pytest.mark.parametrize(
-    "check",
-    [
-        estimator_checks.check_param_validation,
-        estimator_checks.check_set_output_transform,
-        estimator_checks.check_transformer_get_feature_names_out,
-        estimator_checks.check_dataframe_column_names_consistency,
-    ],
-)
-def test_internal_check_passes(estimator, check):
-    check(type(estimator).__name__, clone(estimator))
-
-
-def test_only_gibbs_recognition_is_tagged_non_deterministic():
-    tagged = [e for e in CHECKED if get_tags(e).non_deterministic]
-    assert [e.recognition for e in tagged] == ["gibbs"]
 
 
 @both
@@ -286,18 +240,6 @@ def test_units_that_templates_do_not_know_are_named(estimator, sizes, digits):
     params = {"rbm": RBMTransformer(visible="poisson"), "hidden_layer_sizes": sizes}
     with pytest.raises(ValueError, match=r"'visible'.*'poisson'"):
         clone(estimator).set_params(**params).fit(*digits)
-
-
-@ignore_range
-@pytest.mark.parametrize(
-    ("estimator", "check"),
-    [
-        (DBNClassifier(), estimator_checks.check_classifiers_train),
-        (DBNTransformer(), estimator_checks.check_transformer_general),
-    ],
-)
-def test_default_sizes_pass_the_check_of_their_kind(estimator, check):
-    check(type(estimator).__name__, estimator)
 
 
 # --- the classifier -----------------------------------------------------------
