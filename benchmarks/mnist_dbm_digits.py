@@ -24,11 +24,13 @@ from _common import OUT, ROWS_HELD_OUT, describe_machine, falling, load_rows, sa
 from sklearn_dbn import DBMTransformer, RBMTransformer
 
 PUBLISHED = "0.95 % (Salakhutdinov & Hinton 2009), 0.79 % with dropout"
-EPOCHS, EPOCHS_TOP = 30, 25
+# Of the layers below the top, and of the top.
+LAYER_EPOCHS = [30, 25]
 
 
 def pretrained(X, options):
     """Layers pre-trained with input or output doubled; no joint training."""
+    lower, top = options.layer_epochs
     templates = [
         RBMTransformer(
             algorithm="cd",
@@ -38,7 +40,7 @@ def pretrained(X, options):
             learning_rate=falling(0.1, 0.002, n_epochs),
             n_iter=n_epochs,
         )
-        for n_epochs in [EPOCHS] * (len(options.sizes) - 1) + [EPOCHS_TOP]
+        for n_epochs in [lower] * (len(options.sizes) - 1) + [top]
     ]
     dbm = DBMTransformer(
         options.sizes, rbm=templates, n_iter=0, verbose=1, random_state=options.seed
@@ -94,6 +96,8 @@ def names(options):
     rows = "validate" if options.validate else "full"
     sizes = "-".join(map(str, options.sizes))
     start = options.model.stem if options.model else f"{sizes}_{options.seed}"
+    if options.layer_epochs != LAYER_EPOCHS and not options.model:
+        start += "_" + "-".join(map(str, options.layer_epochs))
     tuning = [options.label_epochs, options.epochs, options.batch_size, options.rate]
     tuning += [options.radius, *options.dropout, options.seed]
     tuning += ["wide" if options.wide else "rows"]
@@ -106,6 +110,7 @@ def main():
     parser.add_argument("--sizes", type=int, nargs="+", default=[500, 500, 2000])
     parser.add_argument("--wide", action="store_true")
     parser.add_argument("--validate", action="store_true")
+    parser.add_argument("--layer-epochs", type=int, nargs=2, default=LAYER_EPOCHS)
     parser.add_argument("--label-epochs", type=int, default=10)
     parser.add_argument("--epochs", type=int, default=100)
     parser.add_argument("--batch-size", type=int, default=100)
