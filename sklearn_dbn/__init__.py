@@ -8,7 +8,8 @@ Estimators that learn features, classify, score and generate:
 
 from sklearn_dbn import datasets
 from sklearn_dbn._dbm import DBMTransformer
-from sklearn_dbn._dbn import DBNClassifier, DBNTransformer
+from sklearn_dbn._dbn import DBNClassifier
+from sklearn_dbn._dbn_transformer import DBNTransformer
 from sklearn_dbn._rbm import RBMTransformer
 from sklearn_dbn._version import __version__
 

@@ -78,7 +78,14 @@ OWN = {m: {n for n in GRAPH[m] if is_within(n, "sklearn_dbn")} for m in GRAPH}
 ENGINE_MODULES = [m for m in GRAPH if m.startswith(ENGINE + ".")]
 SHARED = {
     f"sklearn_dbn._{name}"
-    for name in ("base", "blocks", "parameters", "perceptron", "version")
+    for name in (
+        "base",
+        "blocks",
+        "dbm_networks",
+        "parameters",
+        "perceptron",
+        "version",
+    )
 }
 ESTIMATORS = [m for m in GRAPH if m.startswith("sklearn_dbn._") and m not in SHARED]
 
