@@ -1,11 +1,13 @@
 """Stratified 5-fold accuracy on load_digits: DBNClassifier beside other classifiers.
 
-    python benchmarks/digits_dbn.py
+    python benchmarks/digits_dbn.py [--n-jobs 1]
 
 All with their default parameters in a pipeline with MinMaxScaler. The folds are drawn
 with five seeds; settings were chosen on others (1 to 3). Mean over all folds, standard
 deviation of the five means, lowest and highest of them, seconds of one fit.
 """
+
+import argparse
 
 import numpy as np
 from _common import describe_machine
@@ -29,20 +31,25 @@ CONTESTANTS = {
 }
 
 
-def accuracy(classifier, X, y, seed):
+def accuracy(classifier, X, y, seed, n_jobs):
     """Mean accuracy of one stratified shuffled 5-fold, and mean seconds of a fit."""
     model = make_pipeline(MinMaxScaler(), classifier)
     folds = StratifiedKFold(5, shuffle=True, random_state=seed)
-    result = cross_validate(model, X, y, cv=folds)
+    result = cross_validate(model, X, y, cv=folds, n_jobs=n_jobs)
     return result["test_score"].mean(), result["fit_time"].mean()
 
 
 def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--n-jobs", type=int, default=1)
+    options = parser.parse_args()
     print(describe_machine())
     X, y = load_digits(return_X_y=True)
     X = X.astype(np.float32)
     for name, classifier in CONTESTANTS.items():
-        runs = [accuracy(classifier, X, y, seed) for seed in SPLIT_SEEDS]
+        runs = [
+            accuracy(classifier, X, y, seed, options.n_jobs) for seed in SPLIT_SEEDS
+        ]
         scores, seconds = np.transpose(runs)
         print(
             f"{name:<24}{scores.mean():.4f} +- {scores.std():.4f} "

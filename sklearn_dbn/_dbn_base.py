@@ -44,8 +44,9 @@ from sklearn_dbn.boltzmann.updown import UpDown
 
 # Epochs, first learning rate and weight scale of the layers unless templates say so.
 # Decided first hidden units make classes separable; decided ones above it, or a first
-# layer not trained to the end, make what the network imagines unlike the data.
-FIRST, BETWEEN, TOP = (100, 0.3, 3.0), (30, 0.1, 1.0), (30, 0.2, 1.0)
+# layer not trained to the end, make what the network imagines unlike the data. A top
+# trained for long recognises and imagines better.
+FIRST, BETWEEN, TOP = (100, 0.3, 3.0), (30, 0.1, 1.0), (100, 0.2, 1.0)
 PREVIEW_ROWS = 100
 # Parameters of a layer that its template does not set.
 OF_THE_LAYER = ("n_components", "visible", "random_state")

@@ -32,10 +32,10 @@ class DBNTransformer(DeepBeliefNetwork):
         probabilities that the layer below gives. None is
         ``RBMTransformer(algorithm="cd", batch_size=20, momentum=0.5,
         draw_visible=True)`` with learning rates that fall to a twentieth: 100
-        epochs from 0.3 and ``weight_scale=3`` for the first layer, 30 epochs and
-        ``weight_scale=1`` for the others, from 0.2 for the last and from 0.1 for
-        those between. To search over ``rbm__learning_rate`` and the like, give a
-        template, such as ``rbm=RBMTransformer()``: None has no parameters to set.
+        epochs from 0.3 and ``weight_scale=3`` for the first layer, ``weight_scale=1``
+        and 100 epochs from 0.2 for the last, and 30 from 0.1 for those between. To
+        search over ``rbm__learning_rate`` and the like, give a template, such as
+        ``rbm=RBMTransformer()``: None has no parameters to set.
     fine_tuning : {"up-down"} or None, default="up-down"
         ``"up-down"`` is contrastive wake-sleep; None leaves the network as
         pre-trained.
