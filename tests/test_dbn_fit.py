@@ -228,7 +228,7 @@ def by_skops(estimator):
     """Through skops, which has to trust nothing but the classes."""
     data = skops.io.dumps(estimator)
     trusted = skops.io.get_untrusted_types(data=data)
-    classes = {f"sklearn_dbn._dbn.{type(estimator).__name__}"}
+    classes = {f"{type(estimator).__module__}.{type(estimator).__name__}"}
     assert set(trusted) == classes | {"sklearn_dbn._rbm.RBMTransformer"}
     return skops.io.loads(data, trusted=trusted)
 
