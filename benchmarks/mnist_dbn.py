@@ -200,7 +200,13 @@ def main():
     parser.add_argument("--stage", choices=PUBLISHED, default="up-down")
     parser.add_argument("--validate", action="store_true")
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--layer-epochs", type=int, nargs=2, default=LAYER_EPOCHS)
+    parser.add_argument(
+        "--layer-epochs",
+        type=int,
+        nargs=2,
+        default=LAYER_EPOCHS,
+        help="of greedy pre-training, below the top and at the top; not with --quick",
+    )
     parser.add_argument("--up-down-epochs", type=int, default=110)
     parser.add_argument("--decay-epochs", type=int, default=40)
     parser.add_argument("--dropout-epochs", type=int, default=80)
@@ -208,6 +214,8 @@ def main():
     parser.add_argument("--every", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    if options.quick and options.layer_epochs != LAYER_EPOCHS:
+        parser.error("--layer-epochs has no effect with --quick; leave one of them out")
     print(describe_machine())
     options.data = load_rows(options.validate)
     Path(OUT).mkdir(exist_ok=True)

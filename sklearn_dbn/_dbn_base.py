@@ -358,11 +358,8 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         hand, training goes on from the parameters that are shown, without the momentum
         and the averages of others.
         """
-        saved, net, mean = (
-            self.training_state_,
-            self._machine(),
-            self.top_rbm_.data_mean_,
-        )
+        saved, net = self.training_state_, self._machine()
+        mean = self.top_rbm_.data_mean_
         begins = saved["parameters"] is None or (
             saved["n_averaged"] > 0 and self.n_iter_ == 0
         )
