@@ -84,9 +84,11 @@ columns = {"what is there": halved, **completed, "the whole digit": X_new}
 figure, axes = plt.subplots(len(columns), N_SHOWN, figsize=(9, 4.2))
 for (name, rows), line in zip(columns.items(), axes, strict=True):
     for row, axis in zip(rows[shown], line, strict=True):
-        axis.imshow(np.ma.masked_invalid(row.reshape(8, 8)), cmap="gray_r", vmin=0)
+        image = np.ma.masked_invalid(row.reshape(8, 8))
+        axis.imshow(image, cmap="gray_r", vmin=0, vmax=1)
         axis.set(xticks=[], yticks=[], facecolor="lightsteelblue")
     line[0].set_ylabel(name, rotation=0, ha="right", va="center")
 figure.tight_layout(pad=0.4)
+PICTURE.parent.mkdir(parents=True, exist_ok=True)
 figure.savefig(PICTURE, dpi=120)
-print(f"picture saved to {PICTURE.name}")
+print(f"picture saved in doc/images/{PICTURE.name}")

@@ -27,6 +27,33 @@ RANGE_SLACK = 1e-6
 SUM_SLACK = 1e-3
 # Standard deviation of a Gaussian column that makes a model of unit variance useless.
 SPREAD_LIMIT = 10
+# Rows of which progress is reported, and rows that untrained layers are drawn for.
+PREVIEW_ROWS, SKETCH_ROWS = 100, 1000
+
+
+class LikelihoodScoreMixin:
+    """`score` of an estimator that has `score_samples`."""
+
+    def score(self, X, y=None):
+        """Mean of `score_samples`, in nats per row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Visible rows.
+        y : Ignored
+            Present by convention.
+
+        Returns
+        -------
+        score : float
+
+        Warns
+        -----
+        ConvergenceWarning
+            As `score_samples`.
+        """
+        return float(self.score_samples(X).mean(dtype=np.float64))
 
 
 class BoltzmannEstimator(
@@ -48,16 +75,25 @@ class BoltzmannEstimator(
             ensure_all_finite="allow-nan" if allow_nan else True,
         )
 
-    def _map(self, X, function, n_columns=None, side_by_side=False, less=None):
+    def _map(
+        self,
+        X,
+        function,
+        n_columns=None,
+        *,
+        side_by_side=False,
+        likelihood=False,
+        log_z=None,
+    ):
         """``function(machine, rows, out)`` on blocks of the validated rows of X.
 
-        ``machine`` is what `_machine` gives. Of log-likelihoods, ``less()`` is
-        subtracted; see `likelihood_dtype`.
+        ``machine`` is what `_machine` gives. A ``likelihood`` is computed in its
+        `likelihood_dtype`, and ``log_z()``, if any, subtracted.
         """
         check_is_fitted(self)
         X = self._validate_rows(X, reset=False)
         dtype = wide = row_dtype(X)
-        if less is not None:
+        if likelihood:
             wide = likelihood_dtype(self._units(), X.shape[1], dtype)
         machine = self._machine(wide)
         result = map_blocks(
@@ -68,8 +104,8 @@ class BoltzmannEstimator(
             self._widths(machine),
             side_by_side,
         )
-        if less is not None:
-            result -= wide.type(less())
+        if log_z is not None:
+            result -= wide.type(log_z())
         return result.astype(dtype, copy=False)
 
     def _widths(self, machine):
@@ -274,6 +310,12 @@ def run_epochs(
         if epoch.call_on_fit_task_end(**shown, reconstruction_attributes={}):
             break
     return layer.call_on_fit_task_end(**shown, reconstruction_attributes={})
+
+
+def reconstruction_report(n_done, n_epochs, v, means):
+    """What is printed of an epoch: its number, and how far ``means`` are from rows."""
+    error = np.square(v - means).mean()
+    return f"epoch {n_done}/{n_epochs}, reconstruction error {error:.4f}"
 
 
 def next_epoch(estimator, name, steps):

@@ -4,24 +4,28 @@ import copy
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
-from numbers import Integral, Real
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
 from sklearn.base import _fit_context, clone
 from sklearn.callback import with_callbacks
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from sklearn_dbn._base import (
+    PREVIEW_ROWS,
+    SKETCH_ROWS,
     BoltzmannEstimator,
+    LikelihoodScoreMixin,
     all_or_nothing,
     earlier_fit_kept,
     generator_from,
     make_generator,
     mean_of_all,
     next_epoch,
+    reconstruction_report,
     row_dtype,
     run_epochs,
     warn_of_range,
@@ -29,8 +33,20 @@ from sklearn_dbn._base import (
 from sklearn_dbn._blocks import features_of
 from sklearn_dbn._dbm_networks import NetworksMixin
 from sklearn_dbn._imputation import ImputationMixin
-from sklearn_dbn._log_partition import LogPartitionMixin, base_rate, fingerprint
+from sklearn_dbn._log_partition import (
+    MODEL_MEAN_RUNS,
+    MODEL_MEAN_TEMPERATURES,
+    LogPartitionMixin,
+    base_rate,
+    fingerprint,
+)
 from sklearn_dbn._parameters import (
+    BETWEEN_0_AND_1,
+    COUNT,
+    COUNT_OR_ZERO,
+    FRACTION,
+    NON_NEGATIVE,
+    POSITIVE,
     about_template,
     checked_count,
     checked_layers,
@@ -48,24 +64,19 @@ from sklearn_dbn._parameters import (
     validate_templates,
     validate_weights,
 )
-from sklearn_dbn._rbm import COUNT, FRACTION, POSITIVE, RBMTransformer
+from sklearn_dbn._rbm import RBMTransformer
 from sklearn_dbn.boltzmann import dbm, deep_likelihood, joint, training
 from sklearn_dbn.boltzmann.data import Rows, rows_for_batches
 from sklearn_dbn.boltzmann.rbm import RBM
 from sklearn_dbn.boltzmann.units import Bernoulli
 from sklearn_dbn.boltzmann.updates import Offsets
 
-NON_NEGATIVE = Interval(Real, 0, None, closed="left")
 TEMPLATE = {
     "algorithm": "cd",
     "batch_size": 50,
     "momentum": 0.5,
     "draw_visible": True,
 }
-PREVIEW_ROWS = 100
-SKETCH_ROWS = 1000
-MODEL_MEAN_TEMPERATURES = 500
-MODEL_MEAN_RUNS = 100
 
 
 class Data(NamedTuple):
@@ -78,7 +89,11 @@ class Data(NamedTuple):
 
 
 class DBMTransformer(
-    NetworksMixin, LogPartitionMixin, ImputationMixin, BoltzmannEstimator
+    NetworksMixin,
+    LikelihoodScoreMixin,
+    LogPartitionMixin,
+    ImputationMixin,
+    BoltzmannEstimator,
 ):
     """Deep Boltzmann machine: layers of features that inform each other.
 
@@ -124,8 +139,10 @@ class DBMTransformer(
     n_chains : int, default=100
         Number of persistent chains.
     learning_rate : float or sequence of float, default=0.005
-        Step size of joint training on the gradient of the mean bound per row; one
-        value per epoch. It should fall towards zero in the end.
+        Step size of joint training on the gradient of the mean bound per row. A
+        sequence gives one value per epoch; its last value holds thereafter. It should
+        fall towards zero in the end, as
+        ``np.geomspace(0.005, 0.0003, n_iter).tolist()`` does.
     momentum : float or sequence of float, default=0.0
         Share of the last step that is taken again (heavy ball).
     weight_decay : float, default=0.0
@@ -188,16 +205,21 @@ class DBMTransformer(
 
     Notes
     -----
-    On small data, larger learning rates (0.05, falling) and no pre-training give a
-    higher bound and better imputation, but most hidden units fall silent: mean field
+    On the small digits, larger learning rates (0.05, falling) and no pre-training give
+    a higher bound and better imputation, but most hidden units fall silent: mean field
     prefers few, decided units, and the features are worse for it. The defaults keep
-    the features of pre-training alive.
+    the features of pre-training alive. On bars and stripes and the labelled shifter
+    pre-training gives the higher bound, too.
 
     Integer `sample_weight` stands for repeated rows; when one batch holds them all,
     in pre-training as well, the two give the same result up to rounding.
 
     Pre-training keeps the means of one layer at a time, for all rows, or where they
     would take more than a gigabyte computes them anew for each batch.
+
+    A callback sees the tasks ``"fit"``, below it ``"layer 1"``, ``"layer 2"`` and so on
+    and ``"joint training"``, and ``"epoch"`` below each of these. To return True at the
+    end of an epoch ends the training of that layer; at the end of a layer, the fit.
 
     References
     ----------
@@ -206,6 +228,8 @@ class DBMTransformer(
        Boltzmann machines. NIPS.
     .. [3] Montavon, G. & Müller, K.-R. (2012). Deep Boltzmann machines and the
        centering trick. In: Neural networks: tricks of the trade.
+    .. [4] Hinton, G. E. (2010). A practical guide to training restricted Boltzmann
+       machines. Technical report UTML TR 2010-003, University of Toronto.
 
     Examples
     --------
@@ -223,7 +247,7 @@ class DBMTransformer(
         "hidden_layer_sizes": [COUNT, "array-like"],
         "rbm": [RBMTransformer, list, tuple, None],
         "pretraining": [StrOptions({"doubled"}), None],
-        "prior_share": [Interval(Real, 0, 1, closed="neither")],
+        "prior_share": [BETWEEN_0_AND_1],
         "n_mean_field_steps": [COUNT],
         "mean_field_tol": [NON_NEGATIVE],
         "damping": [FRACTION],
@@ -233,10 +257,10 @@ class DBMTransformer(
         "momentum": [FRACTION, "array-like"],
         "weight_decay": [NON_NEGATIVE],
         "centering": ["boolean"],
-        "sparsity_target": [Interval(Real, 0, 1, closed="neither"), None],
+        "sparsity_target": [BETWEEN_0_AND_1, None],
         "sparsity_cost": [NON_NEGATIVE],
         "batch_size": [COUNT],
-        "n_iter": [Interval(Integral, 0, None, closed="left")],
+        "n_iter": [COUNT_OR_ZERO],
         "draw_visible": ["boolean"],
         "layer": [Integral, StrOptions({"all"})],
         "warm_start": ["boolean"],
@@ -306,7 +330,7 @@ class DBMTransformer(
             float64 as the first of them (anything else becomes float64).
         intercepts : sequence of array-like of shape (n_units,)
             Biases of the layers, the visible one first.
-        data_mean : array-like of shape (n_features,) or None
+        data_mean : array-like of shape (n_features,) or None, default=None
             Mean of the training data, the base rate of annealed importance
             sampling. None estimates it from the model's own samples.
         **params
@@ -322,6 +346,8 @@ class DBMTransformer(
         ValueError
             If the shapes do not fit each other, a value is not finite, or `data_mean`
             is no mean of such units.
+        TypeError
+            If `hidden_layer_sizes` is given, which follows from the weights.
 
         Examples
         --------
@@ -374,9 +400,9 @@ class DBMTransformer(
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Training rows; float32 and float64 are kept, anything else becomes
             float64. A memory map is read by batches.
-        y : None
-            Ignored.
-        sample_weight : array-like of shape (n_samples,) or None
+        y : Ignored
+            Present by convention.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
             Non-negative weights of the rows; see Notes of the class.
 
         Returns
@@ -426,9 +452,9 @@ class DBMTransformer(
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows, taken in batches of `batch_size`.
-        y : None
-            Ignored.
-        sample_weight : array-like of shape (n_samples,) or None
+        y : Ignored
+            Present by convention.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
             Non-negative weights of the rows.
 
         Returns
@@ -485,7 +511,7 @@ class DBMTransformer(
         """Layers at their initial weights, as fitted attributes."""
         rng = make_generator(self.random_state)
         seed = int(rng.integers(2**31))
-        sample = rows.take(np.arange(min(SKETCH_ROWS, len(rows))))
+        sample = rows.first(SKETCH_ROWS)
         weights = rows.weights
         if weights is not None:
             # In float32 a negligible weight may be zero, and those of the sample all.
@@ -765,18 +791,17 @@ class DBMTransformer(
         )
 
     def _layer_report(self, rows, i):
-        v = rows.take(np.arange(min(PREVIEW_ROWS, len(rows))))
-        rbm = self._layer_machine(i)
+        v, rbm = rows.first(PREVIEW_ROWS), self._layer_machine(i)
         done = self.training_state_["layers"][i]["n_iter"]
-        error = np.square(v - rbm.visible_mean(rbm.hidden_mean(v))).mean()
-        return _progress(done, self._layer_template(i).n_iter, error)
+        means = rbm.visible_mean(rbm.hidden_mean(v))
+        return reconstruction_report(done, self._layer_template(i).n_iter, v, means)
 
     def _joint_report(self, rows):
-        v, machine = rows.take(np.arange(min(PREVIEW_ROWS, len(rows)))), self._machine()
+        v, machine = rows.first(PREVIEW_ROWS), self._machine()
         field = dbm.bottom_up(machine, v)
         first, *_ = dbm.posterior(machine, field, self._mean_field())
-        error = np.square(v - machine.visible.mean(machine.field([None, first], 0)))
-        return _progress(self.n_iter_, self.n_iter, error.mean())
+        means = machine.visible.mean(machine.field([None, first], 0))
+        return reconstruction_report(self.n_iter_, self.n_iter, v, means)
 
     # --- features -----------------------------------------------------------------
 
@@ -817,7 +842,7 @@ class DBMTransformer(
                 f"set_params(layer={layer!r}), or set_output(transform='default')."
             )
 
-    def _map(self, X, function, n_columns=None, less=None):
+    def _map(self, X, function, n_columns=None, **likelihood):
         """As for all estimators, ``function(machine, rows, means, out)``."""
         check_is_fitted(self)
         self._validate_params()
@@ -827,7 +852,7 @@ class DBMTransformer(
             field = dbm.bottom_up(machine, rows)
             function(machine, rows, dbm.posterior(machine, field, mean_field), out)
 
-        return super()._map(X, with_means, n_columns, side_by_side=True, less=less)
+        return super()._map(X, with_means, n_columns, side_by_side=True, **likelihood)
 
     def transform(self, X, layer=None):
         """Mean-field means of hidden units given each row.
@@ -844,6 +869,12 @@ class DBMTransformer(
         -------
         H : ndarray of shape (n_samples, n_units)
             In the dtype of X; a memory map is read by blocks.
+
+        Raises
+        ------
+        ValueError
+            If `layer` is none of the machine's, or one without names while the output
+            is a data frame.
         """
         check_is_fitted(self)
         layers = self._layers(self.layer if layer is None else layer)
@@ -863,8 +894,8 @@ class DBMTransformer(
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Training rows.
-        y : None
-            Ignored.
+        y : Ignored
+            Present by convention.
         layer : int, "all" or None, default=None
             As in `transform`.
         **fit_params
@@ -896,7 +927,8 @@ class DBMTransformer(
         Raises
         ------
         ValueError
-            If X has not a column for each unit of the hidden rows.
+            If `layer` is none of the machine's, or X has not a column for each of its
+            units.
         """
         check_is_fitted(self)
         self._validate_params()
@@ -985,12 +1017,17 @@ class DBMTransformer(
         Returns
         -------
         bound : ndarray of shape (n_samples,)
+
+        Warns
+        -----
+        ConvergenceWarning
+            If log Z is known with a standard error above 0.1 nats only.
         """
 
         def bound(machine, rows, means, out):
             out[...] = deep_likelihood.lower_bound(machine, rows, means)
 
-        return self._map(X, bound, less=self._log_z_of_scores)
+        return self._map(X, bound, likelihood=True, log_z=self._log_z_of_scores)
 
     def score_samples(self, X):
         """Lower bound on ``log p(v)`` of each row, in nats: `lower_bound`.
@@ -1003,28 +1040,13 @@ class DBMTransformer(
         Returns
         -------
         bound : ndarray of shape (n_samples,)
+
+        Warns
+        -----
+        ConvergenceWarning
+            If log Z is known with a standard error above 0.1 nats only.
         """
         return self.lower_bound(X)
-
-    def score(self, X, y=None):
-        """Mean of `score_samples`, in nats per row.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Visible rows.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        score : float
-        """
-        return float(self.score_samples(X).mean(dtype=np.float64))
-
-
-def _progress(done, last, error):
-    return f"epoch {done}/{last}, reconstruction error {error:.4f}"
 
 
 def _layer_numbers(layer, n_layers):

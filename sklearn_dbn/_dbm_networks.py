@@ -121,7 +121,7 @@ class NetworksMixin:
         dbn = DBNClassifier.from_parameters(
             below,
             intercepts[:-1],
-            with_labels(top, *intercepts[-2:], kinds, len(classes), seed),
+            rbm_with_labels(top, *intercepts[-2:], kinds, len(classes), seed),
             classes,
             rbm=RBMTransformer(visible=blocks),
             warm_start=True,
@@ -144,7 +144,7 @@ class NetworksMixin:
         return weights, machine.biases[1:]
 
 
-def with_labels(weights, lower, upper, kinds, n_labels, seed):
+def rbm_with_labels(weights, lower, upper, kinds, n_labels, seed):
     """An RBM of these weights and biases that sees labels, of weight zero, besides."""
     none = np.zeros((n_labels, weights.shape[1]), weights.dtype)
     return RBMTransformer.from_parameters(

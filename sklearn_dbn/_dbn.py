@@ -1,18 +1,25 @@
 """The deep belief network with labels as a scikit-learn classifier."""
 
 import copy
-from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.callback import with_callbacks
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sklearn_dbn._base import all_or_nothing, earlier_fit_kept, make_generator
-from sklearn_dbn._dbn_base import PREVIEW_ROWS, DeepBeliefNetwork, untuned
+from sklearn_dbn._base import (
+    PREVIEW_ROWS,
+    all_or_nothing,
+    earlier_fit_kept,
+    make_generator,
+)
+from sklearn_dbn._dbn_base import DeepBeliefNetwork, untuned
 from sklearn_dbn._parameters import (
+    COUNT,
+    FRACTION,
+    NON_NEGATIVE,
     about_template,
     checked_count,
     checked_layers,
@@ -51,9 +58,11 @@ class DBNClassifier(ClassifierMixin, DeepBeliefNetwork):
         ``RBMTransformer(algorithm="cd", batch_size=20, momentum=0.5,
         draw_visible=True)`` with learning rates that fall to a twentieth: 100
         epochs from 0.3 and ``weight_scale=3`` for the first layer, ``weight_scale=1``
-        and 100 epochs from 0.2 for the last, and 30 from 0.1 for those between. To
-        search over ``rbm__learning_rate`` and the like, give a template, such as
-        ``rbm=RBMTransformer()``: None has no parameters to set.
+        and 100 epochs from 0.2 for the last, and 30 from 0.1 for those between; a
+        single hidden layer counts as the first. To search over ``rbm__learning_rate``
+        and the like, give a template, which None is not. One near these, with
+        ``n_iter=100``, does better than a plain ``RBMTransformer()``, whose ten epochs
+        are few.
     fine_tuning : {"up-down", "discriminative", "hybrid"} or None, \
 default="up-down"
         ``"up-down"`` is contrastive wake-sleep, purely generative;
@@ -155,6 +164,10 @@ default="up-down"
     Pre-training keeps the means of one layer at a time, for all rows, or where they
     would take more than a gigabyte computes them anew for each batch.
 
+    A callback sees the tasks ``"fit"``, below it ``"layer 1"``, ``"layer 2"`` and so on
+    and ``"fine-tuning"``, and ``"epoch"`` below each of these. To return True at the
+    end of an epoch ends the training of that layer; at the end of a layer, the fit.
+
     References
     ----------
     .. [1] Hinton, G. E., Osindero, S. & Teh, Y. W. (2006). A fast learning
@@ -167,6 +180,8 @@ default="up-down"
        harnessing adversarial examples. ICLR.
     .. [5] Miyato, T., Maeda, S., Koyama, M., Nakae, K. & Ishii, S. (2016).
        Distributional smoothing with virtual adversarial training. ICLR.
+    .. [6] Tieleman, T. (2008). Training restricted Boltzmann machines using
+       approximations to the likelihood gradient. ICML.
 
     Examples
     --------
@@ -183,12 +198,12 @@ default="up-down"
     _parameter_constraints: dict = {
         **DeepBeliefNetwork._parameter_constraints,
         "fine_tuning": [StrOptions({"up-down", "discriminative", "hybrid"}), None],
-        "generative_weight": [Interval(Real, 0, None, closed="left")],
-        "dropout": [Interval(Real, 0, 1, closed="left"), "array-like"],
-        "adversarial_radius": [Interval(Real, 0, None, closed="left")],
+        "generative_weight": [NON_NEGATIVE],
+        "dropout": [FRACTION, "array-like"],
+        "adversarial_radius": [NON_NEGATIVE],
         "recognition": [StrOptions({"free-energy", "mean-field", "gibbs"})],
-        "n_recognition_steps": [Interval(Integral, 1, None, closed="left")],
-        "n_recognition_samples": [Interval(Integral, 1, None, closed="left")],
+        "n_recognition_steps": [COUNT],
+        "n_recognition_samples": [COUNT],
     }
 
     def __init__(
@@ -345,7 +360,7 @@ default="up-down"
         shares = given.tolist()
         if given.ndim == 0:
             shares = [0.0, *[shares] * n_hidden_layers]
-        in_range = Interval(Real, 0, 1, closed="left").is_satisfied_by
+        in_range = FRACTION.is_satisfied_by
         if len(shares) != n_hidden_layers + 1 or not all(map(in_range, shares)):
             raise ValueError(
                 "dropout must be a number in [0, 1), or one for the data and one for "

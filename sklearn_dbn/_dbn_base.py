@@ -3,14 +3,13 @@
 import copy
 from functools import partial
 from itertools import pairwise
-from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_dbn._base import (
+    SKETCH_ROWS,
     BoltzmannEstimator,
     generator_from,
     make_generator,
@@ -22,6 +21,11 @@ from sklearn_dbn._base import (
 from sklearn_dbn._blocks import features_of
 from sklearn_dbn._log_partition import fingerprint
 from sklearn_dbn._parameters import (
+    COUNT,
+    COUNT_OR_ZERO,
+    FRACTION,
+    NON_NEGATIVE,
+    POSITIVE,
     about_template,
     checked_count,
     hidden_sizes,
@@ -35,10 +39,11 @@ from sklearn_dbn._parameters import (
     templates_of,
     validate_templates,
 )
-from sklearn_dbn._rbm import COUNT, FRACTION, POSITIVE, RBMTransformer
+from sklearn_dbn._rbm import RBMTransformer
 from sklearn_dbn.boltzmann import dbn, training, tuning
 from sklearn_dbn.boltzmann.data import Rows, slices
 from sklearn_dbn.boltzmann.samplers import ContrastiveDivergence, Persistent
+from sklearn_dbn.boltzmann.units import Bernoulli
 from sklearn_dbn.boltzmann.updates import Offsets
 from sklearn_dbn.boltzmann.updown import UpDown
 
@@ -47,10 +52,8 @@ from sklearn_dbn.boltzmann.updown import UpDown
 # layer not trained to the end, make what the network imagines unlike the data. A top
 # trained for long recognises and imagines better.
 FIRST, BETWEEN, TOP = (100, 0.3, 3.0), (30, 0.1, 1.0), (100, 0.2, 1.0)
-PREVIEW_ROWS = 100
 # Parameters of a layer that its template does not set.
 OF_THE_LAYER = ("n_components", "visible", "random_state")
-SKETCH_ROWS = 1000
 
 
 class DeepBeliefNetwork(BoltzmannEstimator):
@@ -59,14 +62,14 @@ class DeepBeliefNetwork(BoltzmannEstimator):
     _parameter_constraints: dict = {
         "hidden_layer_sizes": [COUNT, "array-like"],
         "rbm": [RBMTransformer, list, tuple, None],
-        "n_iter": [Interval(Integral, 0, None, closed="left")],
+        "n_iter": [COUNT_OR_ZERO],
         "learning_rate": [POSITIVE, "array-like"],
         "n_gibbs_steps": [COUNT, "array-like"],
         "n_chains": [COUNT, None],
         "momentum": [FRACTION, "array-like"],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "recognition_rate": [Interval(Real, 0, None, closed="left")],
-        "averaging": [Interval(Real, 0, None, closed="left"), None],
+        "weight_decay": [NON_NEGATIVE],
+        "recognition_rate": [NON_NEGATIVE],
+        "averaging": [NON_NEGATIVE, None],
         "batch_size": [COUNT],
         "draw_visible": ["boolean"],
         "warm_start": ["boolean"],
@@ -417,7 +420,7 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         self._require_shapes()
         top = self.top_rbm_._machine()
         n_layers = len(self.recognition_weights_)
-        families = [self._units(), *[dbn.Bernoulli()] * n_layers]
+        families = [self._units(), *[Bernoulli()] * n_layers]
         net = dbn.Net(
             tuple(
                 map(

@@ -6,14 +6,21 @@ from sklearn.callback import with_callbacks
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from sklearn_dbn._base import all_or_nothing, earlier_fit_kept, row_dtype
-from sklearn_dbn._dbn_base import PREVIEW_ROWS, DeepBeliefNetwork
+from sklearn_dbn._base import (
+    PREVIEW_ROWS,
+    LikelihoodScoreMixin,
+    all_or_nothing,
+    earlier_fit_kept,
+    reconstruction_report,
+    row_dtype,
+)
+from sklearn_dbn._dbn_base import DeepBeliefNetwork
 from sklearn_dbn._parameters import checked_count
 from sklearn_dbn._perceptron import started_regressor
 from sklearn_dbn.boltzmann import dbn
 
 
-class DBNTransformer(DeepBeliefNetwork):
+class DBNTransformer(LikelihoodScoreMixin, DeepBeliefNetwork):
     """Deep belief network without labels: features, samples, a bound on log p(v).
 
     Layers of directed weights below and an RBM on top, pre-trained one by one as
@@ -33,9 +40,11 @@ class DBNTransformer(DeepBeliefNetwork):
         ``RBMTransformer(algorithm="cd", batch_size=20, momentum=0.5,
         draw_visible=True)`` with learning rates that fall to a twentieth: 100
         epochs from 0.3 and ``weight_scale=3`` for the first layer, ``weight_scale=1``
-        and 100 epochs from 0.2 for the last, and 30 from 0.1 for those between. To
-        search over ``rbm__learning_rate`` and the like, give a template, such as
-        ``rbm=RBMTransformer()``: None has no parameters to set.
+        and 100 epochs from 0.2 for the last, and 30 from 0.1 for those between; a
+        single hidden layer counts as the first. To search over ``rbm__learning_rate``
+        and the like, give a template, which None is not. One near these, with
+        ``n_iter=100``, does better than a plain ``RBMTransformer()``, whose ten epochs
+        are few.
     fine_tuning : {"up-down"} or None, default="up-down"
         ``"up-down"`` is contrastive wake-sleep; None leaves the network as
         pre-trained.
@@ -107,12 +116,20 @@ class DBNTransformer(DeepBeliefNetwork):
     Pre-training keeps the means of one layer at a time, for all rows, or where they
     would take more than a gigabyte computes them anew for each batch.
 
+    A callback sees the tasks ``"fit"``, below it ``"layer 1"``, ``"layer 2"`` and so on
+    and ``"fine-tuning"``, and ``"epoch"`` below each of these. To return True at the
+    end of an epoch ends the training of that layer; at the end of a layer, the fit.
+
     References
     ----------
     .. [1] Hinton, G. E., Osindero, S. & Teh, Y. W. (2006). A fast learning
        algorithm for deep belief nets. Neural Computation 18.
     .. [2] Salakhutdinov, R. & Murray, I. (2008). On the quantitative analysis of
        deep belief networks. ICML.
+    .. [3] Tieleman, T. (2008). Training restricted Boltzmann machines using
+       approximations to the likelihood gradient. ICML.
+    .. [4] Shamir, O. & Zhang, T. (2013). Stochastic gradient descent for
+       non-smooth optimization. ICML.
 
     Examples
     --------
@@ -182,8 +199,8 @@ class DBNTransformer(DeepBeliefNetwork):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Training rows; float32 and float64 are kept, anything else becomes
             float64. A memory map is read by batches.
-        y : None
-            Ignored.
+        y : Ignored
+            Present by convention.
 
         Returns
         -------
@@ -219,8 +236,8 @@ class DBNTransformer(DeepBeliefNetwork):
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows, taken in batches of `batch_size`.
-        y : None
-            Ignored.
+        y : Ignored
+            Present by convention.
 
         Returns
         -------
@@ -251,11 +268,10 @@ class DBNTransformer(DeepBeliefNetwork):
         return X
 
     def _report(self, rows, codes):
-        v = rows.take(np.arange(min(PREVIEW_ROWS, len(rows))))
-        net = self._machine()
+        v, net = rows.first(PREVIEW_ROWS), self._machine()
         h = dbn.top_means(net, dbn.up(net, v))
-        error = np.square(v - dbn.down(net, net.top.visible_mean(h))).mean()
-        return f"epoch {self.n_iter_}/{self.n_iter}, reconstruction error {error:.4f}"
+        means = dbn.down(net, net.top.visible_mean(h))
+        return reconstruction_report(self.n_iter_, self.n_iter, v, means)
 
     def inverse_transform(self, X):
         """Means of the visible units by a deterministic pass downwards.
@@ -268,6 +284,11 @@ class DBNTransformer(DeepBeliefNetwork):
         Returns
         -------
         V : ndarray of shape (n_samples, n_features)
+
+        Raises
+        ------
+        ValueError
+            If X has not a column for each unit of the top layer.
         """
         check_is_fitted(self)
         H = check_array(X)
@@ -336,11 +357,12 @@ class DBNTransformer(DeepBeliefNetwork):
         """Lower bound on ``log p(v)`` of each row, in nats; exact for one layer.
 
         ``log p(v) >= E_q[log p(v, h) - log q(h | v)]``, with q the recognition
-        weights. The expectation is exact where at most 12 units lie between data
-        and top RBM, else the mean over 20 paths, the same random numbers for every
-        row: an estimate of the bound that may come out above it, and whose error the
-        rows have partly in common. log Z of the top RBM is that of
-        `RBMTransformer.log_partition`, by enumeration or annealed importance sampling.
+        weights (Salakhutdinov & Murray 2008, section 4.3). The expectation is exact
+        where at most 12 units lie between data and top RBM, else the mean over 20
+        paths, the same random numbers for every row: an estimate of the bound that may
+        come out above it, and whose error the rows have partly in common. log Z of the
+        top RBM is that of `RBMTransformer.log_partition`, by enumeration or annealed
+        importance sampling.
 
         Parameters
         ----------
@@ -350,6 +372,11 @@ class DBNTransformer(DeepBeliefNetwork):
         Returns
         -------
         bound : ndarray of shape (n_samples,)
+
+        Warns
+        -----
+        ConvergenceWarning
+            If log Z is known with a standard error above 0.1 nats only.
         """
         check_is_fitted(self)
         seed = self.training_state_["seed"]
@@ -357,23 +384,8 @@ class DBNTransformer(DeepBeliefNetwork):
         def lower_bound(net, rows, out):
             out[...] = dbn.lower_bound(net, rows, np.random.default_rng(seed))
 
-        return self._map(X, lower_bound, less=self.top_rbm_._log_z_of_scores)
-
-    def score(self, X, y=None):
-        """Mean of `score_samples`, in nats per row.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Visible rows.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        score : float
-        """
-        return float(self.score_samples(X).mean(dtype=np.float64))
+        log_z = self.top_rbm_._log_z_of_scores
+        return self._map(X, lower_bound, likelihood=True, log_z=log_z)
 
     def to_mlp(self, *, n_outputs=1, **mlp_params):
         """A perceptron for regression whose hidden layers start here.

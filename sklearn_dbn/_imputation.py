@@ -23,12 +23,14 @@ class ImputationMixin:
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows with NaN where a value is missing; not changed.
         method : {"mean-field", "gibbs"}, default="mean-field"
             ``"mean-field"`` iterates the means of all layers with observed
-            columns clamped, deterministic; ``"gibbs"`` averages the visible
-            means over the second half of `n_steps` clamped Gibbs steps.
+            columns clamped, deterministic; it settles on one of several possibilities,
+            and its means are then no probabilities. ``"gibbs"`` averages the visible
+            means over the second half of `n_steps` clamped Gibbs steps, which weighs
+            them all.
         n_steps : int, default=100
             Iterations.
         random_state : int, RandomState instance or None, default=None

@@ -23,6 +23,8 @@ MOST_WORK = 2e11
 REVERSE_BURN_IN = 1_000
 DEFAULT_RUNS = 100
 DEFAULT_TOL = 0.1
+# Of the annealing that finds a base rate where the mean of the data is not known.
+MODEL_MEAN_TEMPERATURES, MODEL_MEAN_RUNS = 500, 100
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ def fingerprint(arrays, units=None):
     return code
 
 
-def length(estimate):
+def annealing_length(estimate):
     """Runs times temperatures of a kept estimate; 0 of fewer runs than by default."""
     n_runs = estimate["request"][1]
     return n_runs * estimate["n_temperatures"] if n_runs >= DEFAULT_RUNS else 0
@@ -191,7 +193,9 @@ class LogPartitionMixin:
         Raises
         ------
         ValueError
-            If ``method="exact"`` would enumerate more than 2^20 states.
+            If `method` is unknown or ``"exact"`` would enumerate more than 2^20 states,
+            `n_runs` or `n_temperatures` is no integer of at least 2, or `tol` is not
+            positive.
 
         Warns
         -----
@@ -229,7 +233,7 @@ class LogPartitionMixin:
         own = self.log_partition_
         if own["std"] > DEFAULT_TOL:
             known = [x for x in self._estimates if x["method"] != "reverse-ais"]
-            self.log_partition_ = max([own, *known], key=length)
+            self.log_partition_ = max([own, *known], key=annealing_length)
         return self.log_partition_["value"]
 
     def _kept_or_new_estimate(self, machine, request, n_jobs):

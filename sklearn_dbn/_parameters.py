@@ -1,16 +1,23 @@
 """What the parameters of constructors, and arrays from elsewhere, must be."""
 
 from contextlib import contextmanager
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 from sklearn.utils import check_array
+from sklearn.utils._param_validation import Interval
 from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import _check_sample_weight
 
 from sklearn_dbn._base import RANGE_SLACK, BoltzmannEstimator
 from sklearn_dbn.boltzmann.units import Bernoulli, Gaussian, Joint, Softmax
 
+COUNT = Interval(Integral, 1, None, closed="left")
+COUNT_OR_ZERO = Interval(Integral, 0, None, closed="left")
+POSITIVE = Interval(Real, 0, None, closed="neither")
+NON_NEGATIVE = Interval(Real, 0, None, closed="left")
+FRACTION = Interval(Real, 0, 1, closed="left")
+BETWEEN_0_AND_1 = Interval(Real, 0, 1, closed="neither")
 FAMILIES = {"bernoulli": Bernoulli(), "gaussian": Gaussian(), "softmax": Softmax()}
 
 

@@ -1,6 +1,6 @@
 """The restricted Boltzmann machine as a scikit-learn transformer."""
 
-from numbers import Integral, Real
+from numbers import Integral
 
 import numpy as np
 from sklearn.base import _fit_context
@@ -9,21 +9,35 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from sklearn_dbn._base import (
+    PREVIEW_ROWS,
     BoltzmannEstimator,
+    LikelihoodScoreMixin,
     all_or_nothing,
     earlier_fit_kept,
     generator_from,
     make_generator,
     mean_of_all,
     next_epoch,
+    reconstruction_report,
     row_dtype,
     run_epochs,
     warn_of_range,
 )
 from sklearn_dbn._imputation import ImputationMixin
-from sklearn_dbn._log_partition import LogPartitionMixin, base_rate, fingerprint
+from sklearn_dbn._log_partition import (
+    MODEL_MEAN_RUNS,
+    MODEL_MEAN_TEMPERATURES,
+    LogPartitionMixin,
+    base_rate,
+    fingerprint,
+)
 from sklearn_dbn._parameters import (
+    COUNT,
+    COUNT_OR_ZERO,
     FAMILIES,
+    FRACTION,
+    NON_NEGATIVE,
+    POSITIVE,
     checked_count,
     checked_vector,
     fits_columns,
@@ -53,14 +67,9 @@ from sklearn_dbn.boltzmann.samplers import (
 )
 from sklearn_dbn.boltzmann.updates import Offsets
 
-COUNT = Interval(Integral, 1, None, closed="left")
-POSITIVE = Interval(Real, 0, None, closed="neither")
-FRACTION = Interval(Real, 0, 1, closed="left")
+# Of "auto" momentum: rows times batch size for each step that adds up, at most so many.
 ROWS_TIMES_BATCH = 24_000
 MOST_STEPS = 10
-PREVIEW_ROWS = 100
-MODEL_MEAN_TEMPERATURES = 500
-MODEL_MEAN_RUNS = 100
 
 
 def _automatic_momentum(n_rows, batch_size):
@@ -69,7 +78,9 @@ def _automatic_momentum(n_rows, batch_size):
     return [first] * 5 + [0.6 * first] * 3 + [0.0]
 
 
-class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
+class RBMTransformer(
+    LikelihoodScoreMixin, LogPartitionMixin, ImputationMixin, BoltzmannEstimator
+):
     """Restricted Boltzmann machine: features, samples and log-likelihoods.
 
     A layer of visible units and a layer of binary hidden units with energy
@@ -85,7 +96,8 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
 (kind, n_features) pairs, default="bernoulli"
         The family of the visible units. ``"bernoulli"`` takes values in [0, 1],
         read as probabilities; ``"gaussian"`` has unit variance, for standardised
-        data; ``"softmax"`` is one one-hot block. A sequence such as
+        data (or somewhat wider columns, of which the model then tells more values
+        apart); ``"softmax"`` is one one-hot block. A sequence such as
         ``[("gaussian", 3), ("softmax", 5)]`` describes consecutive columns of
         mixed data.
     algorithm : {"cd", "pcd", "pt"}, default="pcd"
@@ -105,7 +117,7 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         Step size on the gradient of the mean log-likelihood per row, whatever the
         size of the batch; momentum m makes it 1 / (1 - m) times as large. A sequence
         gives one value per epoch; its last value holds thereafter. Gaussian
-        columns want smaller values.
+        columns want smaller values, such as 0.01.
     momentum : "auto", float or sequence of float, default="auto"
         Share of the last step that is taken again (heavy ball). A sequence gives
         one value per epoch; its last value holds thereafter. ``"auto"`` is m for
@@ -180,6 +192,10 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
     nothing but what the rows count for in `data_mean_` beside those of other calls.
     There, rows seen in the last call too (as many, with the same mean) count once.
 
+    A callback sees the tasks ``"fit"``, below it ``"layer 1"``, and ``"epoch"`` below
+    each of these. To return True at the end of an epoch ends the training of that
+    layer; at the end of a layer, the fit.
+
     References
     ----------
     .. [1] Hinton, G. E. (2002). Training products of experts by minimizing
@@ -190,6 +206,8 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
        of deep belief networks. ICML.
     .. [4] Melchior, J., Fischer, A. & Wiskott, L. (2016). How to center deep
        Boltzmann machines. JMLR 17.
+    .. [5] Cho, K., Raiko, T. & Ilin, A. (2010). Parallel tempering is efficient for
+       learning restricted Boltzmann machines. IJCNN.
 
     Examples
     --------
@@ -212,11 +230,11 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         "n_temperatures": [Interval(Integral, 2, None, closed="left")],
         "learning_rate": [POSITIVE, "array-like"],
         "momentum": [FRACTION, "array-like", StrOptions({"auto"})],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "weight_decay": [NON_NEGATIVE],
         "centering": ["boolean"],
-        "weight_scale": [Interval(Real, 0, None, closed="left")],
+        "weight_scale": [NON_NEGATIVE],
         "batch_size": [COUNT],
-        "n_iter": [Interval(Integral, 0, None, closed="left")],
+        "n_iter": [COUNT_OR_ZERO],
         "draw_visible": ["boolean"],
         "warm_start": ["boolean"],
         "verbose": ["verbose"],
@@ -282,7 +300,7 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
             Visible biases.
         intercept_hidden : array-like of shape (n_components,)
             Hidden biases.
-        data_mean : array-like of shape (n_features,) or None
+        data_mean : array-like of shape (n_features,) or None, default=None
             Mean of the training data, the base rate of annealed importance
             sampling. None estimates it from the model's own samples.
         **params
@@ -298,6 +316,8 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         ValueError
             If the shapes do not fit each other, a value is not finite, or `data_mean`
             is no mean of such units.
+        TypeError
+            If `n_components` is given, which follows from the weights.
 
         Examples
         --------
@@ -347,9 +367,9 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Training rows; float32 and float64 are kept, anything else becomes
             float64. A memory map is read by batches.
-        y : None
-            Ignored.
-        sample_weight : array-like of shape (n_samples,) or None
+        y : Ignored
+            Present by convention.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
             Non-negative weights of the rows; see Notes of the class.
 
         Returns
@@ -406,9 +426,9 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows, taken in batches of `batch_size`.
-        y : None
-            Ignored.
-        sample_weight : array-like of shape (n_samples,) or None
+        y : Ignored
+            Present by convention.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
             Non-negative weights of the rows.
 
         Returns
@@ -579,9 +599,9 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         return sampler.init(rbm, base_rate(rbm, mean), rng)
 
     def _progress(self, rows):
-        v, rbm = rows.take(np.arange(min(PREVIEW_ROWS, len(rows)))), self._machine()
-        error = np.square(v - rbm.visible_mean(rbm.hidden_mean(v))).mean()
-        return f"epoch {self.n_iter_}/{self.n_iter}, reconstruction error {error:.4f}"
+        v, rbm = rows.first(PREVIEW_ROWS), self._machine()
+        means = rbm.visible_mean(rbm.hidden_mean(v))
+        return reconstruction_report(self.n_iter_, self.n_iter, v, means)
 
     # --- features and samples -----------------------------------------------------
 
@@ -623,7 +643,8 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Visible rows.
+            Visible rows, on the scale of the training rows: their range is not checked
+            here.
 
         Returns
         -------
@@ -671,7 +692,7 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
 
         Parameters
         ----------
-        v : array-like of shape (n_samples, n_features)
+        v : {array-like, sparse matrix} of shape (n_samples, n_features)
             Visible rows to start from.
         random_state : int, RandomState instance or None, default=None
             None draws afresh at each call.
@@ -765,7 +786,7 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         def pseudo_log_likelihood(machine, rows, out):
             out[...] = likelihood.pseudo_log_likelihood(machine, rows)
 
-        return self._map(X, pseudo_log_likelihood, less=lambda: 0)
+        return self._map(X, pseudo_log_likelihood, likelihood=True)
 
     def score_samples(self, X):
         """``log p(v)`` of each row, in nats.
@@ -778,7 +799,8 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         been asked for.
 
         Of Bernoulli columns 0 and 1 have a probability, grey levels between have not:
-        of them it is the same formula, and no log-likelihood.
+        of them it is the same formula, and no log-likelihood. The range of X is not
+        checked here.
 
         Parameters
         ----------
@@ -788,28 +810,23 @@ class RBMTransformer(LogPartitionMixin, ImputationMixin, BoltzmannEstimator):
         Returns
         -------
         log_p : ndarray of shape (n_samples,)
+
+        Warns
+        -----
+        ConvergenceWarning
+            If log Z is known with a standard error above 0.1 nats only.
         """
 
         def unnormalised(machine, rows, out):
             np.negative(machine.free_energy(rows), out=out)
 
-        return self._map(X, unnormalised, side_by_side=True, less=self._log_z_of_scores)
-
-    def score(self, X, y=None):
-        """Mean of `score_samples`, in nats per row.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Visible rows.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        score : float
-        """
-        return float(self.score_samples(X).mean(dtype=np.float64))
+        return self._map(
+            X,
+            unnormalised,
+            side_by_side=True,
+            likelihood=True,
+            log_z=self._log_z_of_scores,
+        )
 
     _engine = likelihood
     _clamped = clamped_mean_field, clamped_gibbs

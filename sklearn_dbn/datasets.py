@@ -25,7 +25,7 @@ the sum; divide it by the number of rows to compare it with a mean.
 >>> print(f"{np.sum(counts * np.log(counts / len(X))):.3f}")
 -41.589
 
-The flipped shifting bar, used to test centring, is ``1 - make_shifting_bar()``.
+The flipped shifting bar, used to test centering, is ``1 - make_shifting_bar()``.
 
 MNIST comes from OpenML the first time, and from scikit-learn's cache after that.
 Without a network, put its four IDX files, compressed or not, in a folder and name

@@ -1,4 +1,4 @@
-"""The engine: Boltzmann machines in numpy, without scikit-learn.
+"""The engine: Boltzmann machines in numpy and scipy, without scikit-learn.
 
 Read it in this order: :mod:`units` (what a layer does with its field),
 :mod:`rbm` (two layers), :mod:`samplers` (the negative phase), :mod:`updates`

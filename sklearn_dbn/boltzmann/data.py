@@ -104,6 +104,10 @@ class Rows:
         self.features.function(self._pick(chosen, rows), out)
         return out
 
+    def first(self, n_rows):
+        """So many rows from the beginning, or all."""
+        return self.take(np.arange(min(n_rows, len(self))))
+
     def _pick(self, chosen, out):
         """Rows of X by their numbers."""
         if self._plain:

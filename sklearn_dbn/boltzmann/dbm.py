@@ -254,16 +254,16 @@ def posterior(dbm, field, settings):
         still = sweep(dbm, field, moving, settings.damping) > settings.tol
         if still.all():
             continue
-        settle(means, moving, active)
+        put_back(means, moving, active)
         active, field = active[still], field[still]
         moving = [mean[still] for mean in moving]
         if not len(active):
             break
-    settle(means, moving, active)
+    put_back(means, moving, active)
     return means
 
 
-def settle(means, moving, active):
+def put_back(means, moving, active):
     """Copy the rows ``moving`` to their places in ``means``."""
     for mean, rows in zip(means, moving, strict=True):
         if rows is not mean:

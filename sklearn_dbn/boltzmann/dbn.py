@@ -30,7 +30,7 @@ from sklearn_dbn.boltzmann.units import (
 ENUMERABLE_UNITS = 12
 N_DRAWS = 20
 ROWS_AT_ONCE = 256
-CACHED = 2**18
+NUMBERS_AT_ONCE = 2**18
 
 
 @dataclass
@@ -257,7 +257,7 @@ def products_of_labels(field, pairs, n_pairs):
         field = np.minimum(field, furthest)
     first, second = halves(field, -np.inf)
     n_labels, n_rows = pairs.shape[1], field.shape[1]
-    n_at_once = max(1, CACHED // ((n_labels + 4) * n_rows * n_pairs)) * n_pairs
+    n_at_once = max(1, NUMBERS_AT_ONCE // ((n_labels + 4) * n_rows * n_pairs)) * n_pairs
     terms = np.empty((4, min(n_at_once, len(pairs)), n_rows), field.dtype)
     total = np.zeros((n_labels, n_rows), field.dtype)
     for part in slices(len(pairs), n_at_once):
@@ -460,7 +460,7 @@ def bound_over_all_paths(net, v, sizes):
     down = generate.field(first)
     log_p_above -= generate.units.cumulant(down)
     total = np.empty(len(v), np.float64)
-    for part in slices(len(v), max(1, CACHED // len(paths))):
+    for part in slices(len(v), max(1, NUMBERS_AT_ONCE // len(paths))):
         rows, fields = v[part], recognise.field(v[part])
         log_q = np.dot(fields, first.T) + log_q_above
         log_q -= recognise.units.cumulant(fields)[:, None]

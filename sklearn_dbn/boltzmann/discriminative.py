@@ -29,8 +29,8 @@ from sklearn_dbn.boltzmann.units import log_product, logistic, uniform
 from sklearn_dbn.boltzmann.updown import UpDown
 
 # Ratios worked on at once.
-CACHED = 2**19
-TINY = 1e-30
+RATIOS_AT_ONCE = 2**19
+SHORTEST = 1e-30
 
 
 @dataclass(frozen=True)
@@ -135,9 +135,9 @@ def thin(rows, mask):
 def adversaries(net, v, labels, radius):
     """Rows at the distance ``radius`` from ``v``, their right labels less probable."""
     step = margin_gradient(net, v, labels)
-    step /= np.maximum(np.abs(step).max(axis=1, keepdims=True), TINY)
+    step /= np.maximum(np.abs(step).max(axis=1, keepdims=True), SHORTEST)
     length = np.sqrt(np.einsum("ij,ij->i", step, step))
-    step *= (radius / np.maximum(length, TINY))[:, None]
+    step *= (radius / np.maximum(length, SHORTEST))[:, None]
     return np.subtract(v, step, out=step)
 
 
@@ -238,7 +238,7 @@ def label_gradient(
     if out is not None:
         gain = out.weights[n:]
         gain[...] = 0
-    n_at_once = max(1, CACHED // factors.size)
+    n_at_once = max(1, RATIOS_AT_ONCE // factors.size)
     space = np.empty((min(n_at_once, n_rows), *factors.shape), on.dtype)
     for part in slices(n_rows, n_at_once):
         ratios = np.multiply(

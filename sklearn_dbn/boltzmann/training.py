@@ -119,7 +119,7 @@ class Workspace:
     :func:`~sklearn_dbn.boltzmann.updates.centred_gradient` uses.
     """
 
-    stack: tuple
+    stack: list
     v: np.ndarray
     h: np.ndarray
     scratch: tuple

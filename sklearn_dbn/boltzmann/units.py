@@ -9,14 +9,14 @@ exponential family with sufficient statistic ``x``::
 The *cumulant* is the mother function: its derivative is the mean, sums of
 cumulants are free energies, and scaling the field is what tempering does.
 
-================  ======================  =========================  ==========
-family            values                  cumulant                   log_base
-================  ======================  =========================  ==========
+==================  ======================  =========================  ==========
+family              values                  cumulant                   log_base
+==================  ======================  =========================  ==========
 :class:`Bernoulli`  {0, 1}                  Σ log(1 + exp(f))          0
 :class:`Gaussian`   the reals               Σ f²/2 + log(2π)/2         -Σ x²/2
 :class:`Softmax`    one-hot rows            log Σ exp(f)               0
 :class:`Joint`      blocks of the above     sum over blocks            the sum
-================  ======================  =========================  ==========
+==================  ======================  =========================  ==========
 
 Families know nothing of weights. Arrays are ``(..., n_units)``; ``cumulant``
 and ``log_base`` add up the last axis (in float64, returned in the dtype of
@@ -32,10 +32,14 @@ from dataclasses import dataclass
 import numpy as np
 
 LOG_2PI = math.log(2 * math.pi)
+# How far a mean stays from 0 and 1 where its field is asked for.
 MEAN_MARGIN = 1e-3
+# Below this, a softmax block leaves its missing entries nothing to share.
 MASS_FLOOR = 1e-30
 CELL = np.float32(2**-16)
+# Fewer uniform numbers than this are drawn sooner the plain way.
 FEW_NUMBERS = 4096
+# So many ratios between 1/2 and 2 may be multiplied without leaving float32.
 RATIOS_IN_RANGE = 64
 
 
