@@ -4,6 +4,7 @@ import sys
 import time
 import warnings
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.base import (
@@ -166,16 +167,41 @@ def likelihood_dtype(units, n_columns, dtype):
     return np.dtype(np.float64) if wide else dtype
 
 
-def mean_of_all(mean, weight, new_mean, new_weight):
-    """The mean of earlier and new rows, and their weight: rows count 1 each, or more.
+class Seen(NamedTuple):
+    """Of all rows so far: their mean, what they count, and the same of the last call.
 
-    As many rows with the same mean, to the last bit, are taken to be the same rows and
-    not counted twice: training on is then no different from one `fit`.
+    Rows count 1 each, or their weight.
     """
-    if weight == new_weight and np.array_equal(mean, new_mean):
-        return mean.copy(), weight
-    share = mean.dtype.type(1 / (1 + weight / new_weight))
-    return mean + share * (new_mean - mean), weight + new_weight
+
+    mean: np.ndarray
+    weight: float
+    last_mean: np.ndarray
+    last_weight: float
+
+    @classmethod
+    def first(cls, mean, weight):
+        return cls(mean, weight, mean, weight)
+
+    def and_rows(self, mean, weight):
+        """What it is with the rows of one more call.
+
+        As many rows as in the last one with the same mean, to the last bit, are taken
+        to be the same and not counted twice: training on is then no different from one
+        `fit`.
+        """
+        if weight == self.last_weight and np.array_equal(mean, self.last_mean):
+            return self
+        share = mean.dtype.type(1 / (1 + self.weight / weight))
+        mean_of_all = self.mean + share * (mean - self.mean)
+        return Seen(mean_of_all, self.weight + weight, mean, weight)
+
+    def without_mean(self):
+        """What `training_state_` keeps beside `data_mean_`."""
+        return {
+            "weight": self.weight,
+            "last_mean": self.last_mean.copy(),
+            "last_weight": self.last_weight,
+        }
 
 
 def make_generator(random_state):
@@ -222,7 +248,7 @@ def warn_of_range(estimator, units, statistics):
             )
             return
         spread = statistics.variance[columns].max() ** 0.5
-        if isinstance(family, Gaussian) and spread > SPREAD_LIMIT:
+        if isinstance(family, Gaussian) and not spread <= SPREAD_LIMIT:
             warn_user(
                 f"{type(estimator).__name__}: a Gaussian column of X has a standard "
                 f"deviation of {spread:.6g}, but Gaussian visible units have one of 1. "

@@ -10,10 +10,8 @@ import numpy as np
 from scipy import sparse
 from threadpoolctl import ThreadpoolController
 
-from sklearn_dbn.boltzmann.data import Features, block_size, slices
+from sklearn_dbn.boltzmann.data import block_size, slices
 
-# Bytes of the means of a layer that are kept for training what is above it.
-MOST_KEPT = 2**30
 # Held while the number of BLAS threads is changed.
 ALONE = threading.Lock()
 
@@ -51,19 +49,6 @@ def map_blocks(function, X, dtype, n_columns, sizes, side_by_side=False):
             for _ in pool.map(do, parts):
                 pass
     return result
-
-
-def features_of(function, X, dtype, sizes):
-    """What ``function(rows, out)`` computes of X, kept or for batches to compute.
-
-    Returns the rows to learn from and None, or X and their
-    :class:`~sklearn_dbn.boltzmann.data.Features` where all of these would take more
-    than a gigabyte. ``sizes`` are the units of all layers that the function computes,
-    of which the last are its columns.
-    """
-    if X.shape[0] * sizes[-1] * dtype.itemsize > MOST_KEPT:
-        return X, Features(function, sizes[-1])
-    return map_blocks(function, X, dtype, sizes[-1], sizes), None
 
 
 @contextmanager

@@ -19,18 +19,17 @@ from sklearn_dbn._base import (
     SKETCH_ROWS,
     BoltzmannEstimator,
     LikelihoodScoreMixin,
+    Seen,
     all_or_nothing,
     earlier_fit_kept,
     generator_from,
     make_generator,
-    mean_of_all,
     next_epoch,
     reconstruction_report,
     row_dtype,
     run_epochs,
     warn_of_range,
 )
-from sklearn_dbn._blocks import features_of
 from sklearn_dbn._dbm_networks import NetworksMixin
 from sklearn_dbn._imputation import ImputationMixin
 from sklearn_dbn._log_partition import (
@@ -66,7 +65,7 @@ from sklearn_dbn._parameters import (
 )
 from sklearn_dbn._rbm import RBMTransformer
 from sklearn_dbn.boltzmann import dbm, deep_likelihood, joint, training
-from sklearn_dbn.boltzmann.data import Rows, rows_for_batches
+from sklearn_dbn.boltzmann.data import Rows, features_of, rows_for_batches
 from sklearn_dbn.boltzmann.rbm import RBM
 from sklearn_dbn.boltzmann.units import Bernoulli
 from sklearn_dbn.boltzmann.updates import Offsets
@@ -80,12 +79,11 @@ TEMPLATE = {
 
 
 class Data(NamedTuple):
-    """Rows to learn and their weights; the mean and number of all rows up to them."""
+    """Rows to learn and their weights; all that have been seen, these included."""
 
     X: object
     weights: np.ndarray | None
-    mean: np.ndarray
-    total_weight: float
+    seen: Seen
 
 
 class DBMTransformer(
@@ -212,7 +210,7 @@ class DBMTransformer(
     pre-training gives the higher bound, too.
 
     Integer `sample_weight` stands for repeated rows; when one batch holds them all,
-    in pre-training as well, the two give the same result up to rounding.
+    in pre-training as well, the two give the same result.
 
     Pre-training keeps the means of one layer at a time, for all rows, or where they
     would take more than a gigabyte computes them anew for each batch.
@@ -380,12 +378,12 @@ class DBMTransformer(
         estimator.n_features_in_ = n_features
         estimator.training_state_ = {
             "seed": seed,
-            "total_weight": 0,
+            "seen": Seen.first(data_mean, 0).without_mean(),
             "visible": plain_visible(estimator._templates(machine.n_layers)[0].visible),
             "layers": [],
         }
         state = joint.start(machine, data_mean, estimator.n_chains, rng)
-        estimator._publish(state, data_mean, 0)
+        estimator._publish(state, Seen.first(data_mean, 0))
         return estimator
 
     # --- training -----------------------------------------------------------------
@@ -466,6 +464,7 @@ class DBMTransformer(
         ValueError
             If training leaves the finite numbers, as in `fit`.
         """
+        self._validate_params()
         data = self._prepare(X, sample_weight, hasattr(self, "weights_"))
         for i in self._unfinished_layers():
             name, steps, n_epochs, publish, _ = self._layer_stage(i, data)
@@ -497,9 +496,8 @@ class DBMTransformer(
             units = self._visible([X.shape[1], *sizes])
             self._begin(rows, statistics, units, sizes)
         warn_of_range(self, self._machine().visible, statistics)
-        before, weight = self._mean_of_rows()
-        mean = mean_of_all(before, weight, statistics.mean, rows.total_weight)
-        return Data(X, weights, *mean)
+        seen = self._seen().and_rows(statistics.mean, rows.total_weight)
+        return Data(X, weights, seen)
 
     def _require_same_visible(self, n_layers):
         fitted = self.training_state_["visible"]
@@ -517,22 +515,24 @@ class DBMTransformer(
             # In float32 a negligible weight may be zero, and those of the sample all.
             weights = np.maximum(weights[: len(sample)], np.finfo(rows.dtype).tiny)
         share = 0.5 if self.pretraining is None else self.prior_share
-        layers = []
+        mean, layers = statistics.mean, []
         for i, template in enumerate(self._templates(len(sizes))):
             rbm = training.initial_rbm(
                 statistics, sizes[i], units, rng, template.weight_scale
             )
             layers.append(dbm.doubled(rbm, i, len(sizes), share))
+            if self.pretraining is not None:
+                dbm.make_undecided(layers[-1])
             sample = layers[-1].hidden_mean(sample)
             statistics = Rows(sample, rows.dtype, weights).statistics()
             units = Bernoulli()
         self._show(
             dbm.compose(layers, share),
-            data_mean_=rows.statistics().mean,
+            data_mean_=mean,
             n_iter_=0,
             training_state={
                 "seed": seed,
-                "total_weight": rows.total_weight,
+                "seen": Seen.first(mean, rows.total_weight).without_mean(),
                 "visible": plain_visible(self._templates(len(sizes))[0].visible),
                 "generator": rng.bit_generator.state,
                 "layers": [],
@@ -580,9 +580,9 @@ class DBMTransformer(
             state = self._new_layer(i, rows, template, rng)
 
         def publish(state):
-            self._publish_layer(i, state, data.mean, data.total_weight)
+            self._publish_layer(i, state, data.seen)
 
-        self._publish_layer(i, state, *self._mean_of_rows())
+        self._publish_layer(i, state, self._seen())
         settings = template._settings(state.rbm, state.offsets.visible, len(rows))
         n_epochs = max(0, int(template.n_iter) - state.epoch)
         steps = training.epochs(state, rows, settings)
@@ -607,11 +607,10 @@ class DBMTransformer(
                 rows = rbm.hidden_mean(rows)
             out[...] = rows
 
-        X, features = data.X, None
-        if below:
-            sizes = [rbm.n_hidden for rbm in below]
-            X, features = features_of(pass_up, X, dtype, sizes)
-        return rows_for_batches(X, dtype, data.weights, batch_size, features)
+        rows = rows_for_batches(data.X, dtype, data.weights, batch_size)
+        if not below:
+            return rows
+        return features_of(rows, pass_up, [rbm.n_hidden for rbm in below])
 
     def _layer_machine(self, i):
         """The RBM of layer ``i`` as its pre-training has left it."""
@@ -635,6 +634,7 @@ class DBMTransformer(
             statistics, blank.n_hidden, blank.visible, rng, template.weight_scale
         )
         rbm = dbm.doubled(rbm, i, len(self.weights_), self.prior_share)
+        dbm.make_undecided(rbm)
         sampler = template._sampler(rbm, statistics.mean)
         return training.start(rbm, statistics.mean, sampler, rng)
 
@@ -657,11 +657,10 @@ class DBMTransformer(
             saved["n_iter"],
         )
 
-    def _publish_layer(self, i, state, mean, total_weight):
+    def _publish_layer(self, i, state, seen):
         """Show a copy of the state of one layer's pre-training.
 
-        ``mean`` is that of all rows that training has begun with, up to now, and
-        ``total_weight`` what they count together.
+        ``seen`` are all rows that training has begun with, up to now.
         """
         chains = state.chains
         saved = {
@@ -678,29 +677,29 @@ class DBMTransformer(
         biases = (*lower.biases, *machine.biases[i + 2 :])
         self._show(
             dbm.DBM(weights, biases, lower.visible),
-            data_mean_=mean.copy(),
+            data_mean_=seen.mean.copy(),
             training_state={
                 **self.training_state_,
-                "total_weight": total_weight,
+                "seen": seen.without_mean(),
                 "layers": [*self.training_state_["layers"][:i], saved],
                 "generator": state.rng.bit_generator.state,
             },
         )
 
-    def _mean_of_rows(self):
-        """`data_mean_` and the weight of the rows that it is the mean of."""
+    def _seen(self):
+        """What the fitted attributes say of the rows seen."""
         mean = np.asarray(self.data_mean_, self._machine().dtype)
-        return mean, self.training_state_["total_weight"]
+        return Seen(mean, **self.training_state_["seen"])
 
     def _joint_stage(self, data):
         """Name, epochs, their number, `publish` and report of joint training."""
-        state = self._joint_state(data.mean)
+        state = self._joint_state(data.seen.mean)
         rows = rows_for_batches(data.X, state.dbm.dtype, data.weights, self.batch_size)
         if self.training_state_["velocity"] is None:
-            self._publish(state, *self._mean_of_rows())
+            self._publish(state, self._seen())
 
         def publish(state):
-            self._publish(state, data.mean, data.total_weight)
+            self._publish(state, data.seen)
 
         steps = joint.epochs(state, rows, self._settings())
         n_epochs = max(0, int(self.n_iter) - state.epoch)
@@ -761,16 +760,16 @@ class DBMTransformer(
         shown = fingerprint(self._machine().arrays)
         return shown != self.training_state_["fingerprint"]
 
-    def _publish(self, state, mean, total_weight):
+    def _publish(self, state, seen):
         """Show a copy of the state of joint training; as in `_publish_layer`."""
         self._show(
             state.dbm,
             chains_=[rows.copy() for rows in state.chains],
-            data_mean_=mean.copy(),
+            data_mean_=seen.mean.copy(),
             n_iter_=state.epoch,
             training_state={
                 "seed": self.training_state_["seed"],
-                "total_weight": total_weight,
+                "seen": seen.without_mean(),
                 "visible": self.training_state_["visible"],
                 "generator": state.rng.bit_generator.state,
                 "layers": [],
@@ -819,6 +818,7 @@ class DBMTransformer(
             require_shape(f"weights_[{i}]", self.weights_[i], shape)
         for i, size in enumerate(sizes):
             require_shape(f"intercepts_[{i}]", self.intercepts_[i], (size,))
+        require_shape("data_mean_", self.data_mean_, (self.n_features_in_,))
 
     def _units(self):
         """The visible units."""
@@ -832,10 +832,11 @@ class DBMTransformer(
         """The numbers, from 1, of the hidden layers that ``layer`` names."""
         return _layer_numbers(layer, len(self.weights_))
 
-    def _require_names(self, layer):
+    def _require_names(self, layer, n_layers):
         """Raise if a data frame is asked for, but ``layer`` has no column names."""
         is_array = _get_output_config("transform", self)["dense"] == "default"
-        if not is_array and self._layers(layer) != self._layers(self.layer):
+        named, asked = (_layer_numbers(x, n_layers) for x in (self.layer, layer))
+        if not is_array and asked != named:
             raise ValueError(
                 f"layer={layer!r}, but data frames as output have names for the units "
                 f"of layer={self.layer!r} of the constructor only. Use "
@@ -850,7 +851,9 @@ class DBMTransformer(
 
         def with_means(machine, rows, out):
             field = dbm.bottom_up(machine, rows)
-            function(machine, rows, dbm.posterior(machine, field, mean_field), out)
+            means = dbm.posterior(machine, field, mean_field)
+            dbm.renew_odd(machine, field, means)
+            function(machine, rows, means, out)
 
         return super()._map(X, with_means, n_columns, side_by_side=True, **likelihood)
 
@@ -879,7 +882,7 @@ class DBMTransformer(
         check_is_fitted(self)
         layers = self._layers(self.layer if layer is None else layer)
         if layer is not None:
-            self._require_names(layer)
+            self._require_names(layer, len(self.weights_))
 
         def features(machine, rows, means, out):
             np.concatenate([means[i - 1] for i in layers], axis=1, out=out)
@@ -905,6 +908,8 @@ class DBMTransformer(
         -------
         H : ndarray of shape (n_samples, n_units)
         """
+        if layer is not None:
+            self._require_names(layer, len(hidden_sizes(self.hidden_layer_sizes)))
         return self.fit(X, y, **fit_params).transform(X, layer=layer)
 
     def inverse_transform(self, X, layer=None):

@@ -35,6 +35,7 @@ from sklearn_dbn._perceptron import started_classifier
 from sklearn_dbn._rbm import RBMTransformer
 from sklearn_dbn.boltzmann import dbn
 from sklearn_dbn.boltzmann.discriminative import Discriminative, Hybrid
+from sklearn_dbn.boltzmann.units import Softmax
 
 
 class DBNClassifier(ClassifierMixin, DeepBeliefNetwork):
@@ -120,7 +121,9 @@ default="up-down"
     n_recognition_samples : int, default=10
         Chains per row for ``recognition="gibbs"``.
     warm_start : bool, default=False
-        Go on from the fitted state until `n_iter` epochs of fine-tuning are done.
+        Go on from the fitted state until `n_iter` epochs of fine-tuning are done. A
+        layer below one whose training has begun stays as it is, whatever the template
+        now says, and all do once fine-tuning has begun.
     verbose : int, default=0
         1 prints a line for every epoch of `fit`; `partial_fit` prints nothing.
     random_state : int, RandomState instance or None, default=None
@@ -267,7 +270,9 @@ default="up-down"
             Weights between the layers below the top, from the data upwards; they take
             the dtype of `top_rbm`.
         intercepts : sequence of array-like of shape (n_units,)
-            Biases of the layers from the data to the penultimate.
+            Biases of the layers from the data to the penultimate. Where no layer lies
+            between data and top, those of the data are in `top_rbm`, too, and must be
+            the same.
         top_rbm : RBMTransformer
             Fitted; its visible columns are the penultimate layer, then one label
             unit for each class.
@@ -285,8 +290,9 @@ default="up-down"
         ------
         ValueError
             If the sizes of the layers do not fit each other, a value is not finite,
-            `classes` are not two or more labels in ascending order, or the visible
-            columns of `top_rbm` do not end in a softmax block for them.
+            `classes` are not two or more labels in ascending order, the visible columns
+            of `top_rbm` do not end in a softmax block for them, or the biases of the
+            data are not those of `top_rbm` though it sees them.
         NotFittedError
             If `top_rbm` is not fitted.
         TypeError
@@ -316,6 +322,8 @@ default="up-down"
             make_units(templates[0].visible, widths[0])
         below = "bernoulli" if weights else templates[0].visible
         _require_label_block(top_rbm, below, widths[-1], len(classes))
+        if not weights:
+            _require_same_bias(top_rbm, intercepts[0])
         rng = make_generator(self.random_state)
         vars(self).update(
             classes_=classes,
@@ -341,6 +349,17 @@ default="up-down"
     @property
     def _n_labels(self):
         return len(self.classes_)
+
+    def _require_shapes(self):
+        super()._require_shapes()
+        top, n_labels = self.top_rbm_, self._n_labels
+        *_, (units, labels) = top._units().blocks(top.n_features_in_)
+        if not isinstance(units, Softmax) or labels.stop - labels.start != n_labels:
+            raise ValueError(
+                f"The visible columns of top_rbm_ must end in a softmax block of "
+                f"{n_labels} labels; found visible={top.visible!r}. Give it such an "
+                "RBM, or fit anew."
+            )
 
     def _objective(self, net):
         """What fine-tuning climbs, as an objective of the engine."""
@@ -434,6 +453,7 @@ default="up-down"
             the first call did not name.
         """
         resume = hasattr(self, "top_rbm_")
+        self._validate_params()
         X, codes = self._prepare(X, y, classes, resume)
         self._fit_part(X, codes, resume)
         return self
@@ -707,6 +727,16 @@ def _require_label_block(top_rbm, below, n_below, n_labels):
             f"The visible columns of top_rbm must be {expected}: the layer below (for "
             "a single layer as in the visible of rbm, the template), then the labels; "
             f"found visible={top_rbm.visible!r}."
+        )
+
+
+def _require_same_bias(top_rbm, intercept):
+    """Raise if the data's biases are not those of the RBM that sees the data."""
+    bias = np.asarray(top_rbm.intercept_visible_)[: len(intercept)]
+    if not np.array_equal(bias.astype(intercept.dtype), intercept):
+        raise ValueError(
+            "intercepts[0] differs from the intercept_visible_ of top_rbm, which sees "
+            "the data itself. Give its first columns as intercepts[0]."
         )
 
 

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_dbn._base import (
     SKETCH_ROWS,
     BoltzmannEstimator,
+    Seen,
     generator_from,
     make_generator,
     next_epoch,
@@ -18,7 +19,6 @@ from sklearn_dbn._base import (
     run_epochs,
     warn_of_range,
 )
-from sklearn_dbn._blocks import features_of
 from sklearn_dbn._log_partition import fingerprint
 from sklearn_dbn._parameters import (
     COUNT,
@@ -41,7 +41,7 @@ from sklearn_dbn._parameters import (
 )
 from sklearn_dbn._rbm import RBMTransformer
 from sklearn_dbn.boltzmann import dbn, training, tuning
-from sklearn_dbn.boltzmann.data import Rows, slices
+from sklearn_dbn.boltzmann.data import Rows, features_of, slices
 from sklearn_dbn.boltzmann.samplers import ContrastiveDivergence, Persistent
 from sklearn_dbn.boltzmann.units import Bernoulli
 from sklearn_dbn.boltzmann.updates import Offsets
@@ -53,7 +53,7 @@ from sklearn_dbn.boltzmann.updown import UpDown
 # trained for long recognises and imagines better.
 FIRST, BETWEEN, TOP = (100, 0.3, 3.0), (30, 0.1, 1.0), (100, 0.2, 1.0)
 # Parameters of a layer that its template does not set.
-OF_THE_LAYER = ("n_components", "visible", "random_state")
+OF_THE_LAYER = ("visible", "random_state")
 
 
 class DeepBeliefNetwork(BoltzmannEstimator):
@@ -130,11 +130,15 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         fitted = [*self.rbms_[:-1], self.top_rbm_]
         for rbm, template in zip(fitted, templates, strict=True):
             own = {name: getattr(rbm, name) for name in OF_THE_LAYER}
+            own["n_components"] = len(rbm.intercept_hidden_)
             given = clone(template).get_params()
             layers.append(copy.copy(rbm).set_params(**(given | own)))
         for rbm in layers[1:]:
             rbm.set_params(draw_visible=True)
         vars(self).update(rbms_=layers, top_rbm_=layers[-1])
+        if any(rbm._set_by_hand() for rbm in layers[:-1]):
+            self._require_layers_as_published()
+            self._publish_layers(layers)
 
     def _require_same_sizes(self):
         """Raise if hidden_layer_sizes are not those of the fitted network."""
@@ -227,7 +231,7 @@ class DeepBeliefNetwork(BoltzmannEstimator):
 
     def _dtype(self, X):
         fitted = hasattr(self, "top_rbm_")
-        return self.top_rbm_.components_.dtype if fitted else row_dtype(X)
+        return self.top_rbm_._dtype() if fitted else row_dtype(X)
 
     def _sketch(self, X, codes):
         """Untrained layers, so that the estimator is whole from the start."""
@@ -241,18 +245,16 @@ class DeepBeliefNetwork(BoltzmannEstimator):
     def _layer_rows(self, X, codes, i):
         """What layer ``i`` learns from: the means of the layer below, and labels."""
         dtype, rbm = self._dtype(X), self.rbms_[i]
-        below, features = [x._machine(dtype) for x in self.rbms_[:i]], None
+        below, rows = [x._machine(dtype) for x in self.rbms_[:i]], Rows(X, dtype)
         if below:
             net = dbn.stack([*below, None])
 
             def pass_up(rows, out):
                 out[...] = dbn.up(net, rows)
 
-            sizes = [rbm.n_hidden for rbm in below]
-            X, features = features_of(pass_up, X, dtype, sizes)
-        rows = Rows(X, dtype, features=features)
+            rows = features_of(rows, pass_up, [rbm.n_hidden for rbm in below])
         if self._n_labels_of(i):
-            rows = dbn.LabelledRows(X, dtype, codes, self._n_labels, features)
+            rows = dbn.LabelledRows(rows.X, dtype, codes, self._n_labels, rows.features)
         rbm.n_features_in_ = rows.n_columns
         return rows.as_single_batch() if len(rows) <= rbm.batch_size else rows
 
@@ -284,12 +286,14 @@ class DeepBeliefNetwork(BoltzmannEstimator):
 
     def _layer_steps(self, X, codes, i):
         """The epochs of one layer, how to publish each, and the rows they take."""
-        self._require_layers_as_shown()
+        self._require_layers_as_published()
         rbm = self.rbms_[i]
         rows = self._layer_rows(X, codes, i)
         self._begin_stage(i)
-        if rbm.n_iter_:
+        if rbm.n_iter_ or rbm._set_by_hand():
             mean = rows.statistics().mean
+            if not rbm.n_iter_:
+                rbm._forget_rows()
             state, kept = rbm._resumed_state(mean, rows.total_weight)
         else:
             state, kept = _new_state(rbm, rows, self._n_labels_of(i))
@@ -303,10 +307,10 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         settings = rbm._settings(state.rbm, state.offsets.visible, len(rows))
         return training.epochs(state, rows, settings), publish, rows
 
-    def _require_layers_as_shown(self):
+    def _require_layers_as_published(self):
         """Raise if directed layers were set by hand: pre-training has its own RBMs."""
-        net = dbn.stack([rbm._machine() for rbm in self.rbms_], self._n_labels)
-        if fingerprint(net.arrays) != fingerprint(self._machine().arrays):
+        shown = fingerprint(self._machine().directed_arrays)
+        if shown != self.training_state_["directed"]:
             raise ValueError(
                 "The weights or intercepts of a directed layer were set by hand, but "
                 "pre-training goes on from the RBMs in rbms_. Change the parameters of "
@@ -320,7 +324,13 @@ class DeepBeliefNetwork(BoltzmannEstimator):
     def _publish_layers(self, rbms):
         """Show the RBMs, stacked, as fitted attributes, all at once."""
         net = dbn.stack([rbm._machine() for rbm in rbms], self._n_labels)
-        vars(self).update(_attributes(net), top_rbm_=rbms[-1], rbms_=rbms)
+        code = fingerprint(net.directed_arrays)
+        vars(self).update(
+            _attributes(net),
+            top_rbm_=rbms[-1],
+            rbms_=rbms,
+            training_state_={**self.training_state_, "directed": code},
+        )
 
     def _publish(self, state):
         """Show a copy of the state of fine-tuning as fitted attributes, all at once."""
@@ -349,6 +359,7 @@ class DeepBeliefNetwork(BoltzmannEstimator):
                 "velocity": state.velocity.copy(),
                 "hidden_offset": state.offsets.hidden.copy(),
                 "n_averaged": state.n_averaged,
+                "fine_tuning": self.fine_tuning,
                 "fingerprint": fingerprint(net.arrays),
             },
         )
@@ -359,7 +370,7 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         What is centred in the top RBM begins as the mean of its data: known from its
         own training, else found here. Where parameters or `n_iter_` have been set by
         hand, training goes on from the parameters that are shown, without the momentum
-        and the averages of others.
+        and the averages of others; after another objective, without its momentum.
         """
         saved, net = self.training_state_, self._machine()
         mean = self.top_rbm_.data_mean_
@@ -379,7 +390,8 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         if saved["fingerprint"] != fingerprint(net.arrays):
             return state
         state.parameters[...] = saved["parameters"]
-        state.velocity[...] = saved["velocity"]
+        if saved["fine_tuning"] == self.fine_tuning:
+            state.velocity[...] = saved["velocity"]
         state.offsets = Offsets(mean.copy(), saved["hidden_offset"].copy())
         state.n_averaged = saved["n_averaged"]
         return state
@@ -398,7 +410,8 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         if self.n_chains is not None:
             sampler = Persistent(int(self.n_chains))
         n_steps = self._schedules()["n_gibbs_steps"]
-        return UpDown(n_steps, self.recognition_rate, sampler)
+        is_part = self.fine_tuning == "hybrid"
+        return UpDown(n_steps, self.recognition_rate, sampler, offsets_follow=is_part)
 
     def _settings(self, net):
         schedules = self._schedules()
@@ -419,28 +432,18 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         check_is_fitted(self)
         self._require_shapes()
         top = self.top_rbm_._machine()
-        n_layers = len(self.recognition_weights_)
-        families = [self._units(), *[Bernoulli()] * n_layers]
+        families = [self._units(), *[Bernoulli()] * len(self.recognition_weights_)]
+        upward, downward = (
+            (self.recognition_weights_, self.recognition_intercepts_),
+            (self.generative_weights_, self.generative_intercepts_, families),
+        )
         net = dbn.Net(
-            tuple(
-                map(
-                    dbn.Directed,
-                    self.recognition_weights_,
-                    self.recognition_intercepts_,
-                )
-            ),
-            tuple(
-                map(
-                    dbn.Directed,
-                    self.generative_weights_,
-                    self.generative_intercepts_,
-                    families,
-                )
-            ),
+            tuple(map(dbn.Directed, *upward)),
+            tuple(map(dbn.Directed, *downward)),
             top,
             self._n_labels,
         )
-        return net if dtype is None else net.astype(dtype)
+        return net.astype(dtype or top.dtype)
 
     @property
     def _n_features_out(self):
@@ -595,7 +598,7 @@ def _new_state(rbm, rows, n_labels):
         machine.hidden_bias[...] = -np.dot(statistics.mean, machine.weights)
     sampler = rbm._sampler(machine, statistics.mean)
     state = training.start(machine, statistics.mean, sampler, rng)
-    return state, rbm._kept(seed, rows.total_weight)
+    return state, rbm._kept(seed, Seen.first(statistics.mean, rows.total_weight))
 
 
 def _labels_of_chains(labels, n_chains):

@@ -76,7 +76,9 @@ class DBNTransformer(LikelihoodScoreMixin, DeepBeliefNetwork):
     draw_visible : bool, default=False
         In fine-tuning, draw Bernoulli columns anew from their grey levels at each use.
     warm_start : bool, default=False
-        Go on from the fitted state until `n_iter` epochs of fine-tuning are done.
+        Go on from the fitted state until `n_iter` epochs of fine-tuning are done. A
+        layer below one whose training has begun stays as it is, whatever the template
+        now says, and all do once fine-tuning has begun.
     verbose : int, default=0
         1 prints a line for every epoch of `fit`; `partial_fit` prints nothing.
     random_state : int, RandomState instance or None, default=None
@@ -249,6 +251,7 @@ class DBNTransformer(LikelihoodScoreMixin, DeepBeliefNetwork):
             If training leaves the finite numbers, as in `fit`.
         """
         resume = hasattr(self, "top_rbm_")
+        self._validate_params()
         X = self._prepare(X, resume)
         self._fit_part(X, None, resume)
         return self

@@ -34,7 +34,7 @@ def make_units(visible, n_features):
     """The family of units that the parameter ``visible`` names."""
     if isinstance(visible, str):
         return FAMILIES[visible]
-    parts = [_block(entry) for entry in visible]
+    parts = merged([_block(entry) for entry in visible])
     total = sum(size for _, size in parts)
     if total != n_features:
         raise ValueError(
@@ -42,6 +42,16 @@ def make_units(visible, n_features):
             f"{n_features}. Make the sizes add up to them."
         )
     return parts[0][0] if len(parts) == 1 else Joint(tuple(parts))
+
+
+def merged(parts):
+    """``parts`` with neighbouring blocks of one kind as one, but for softmax blocks."""
+    whole = []
+    for kind, size in parts:
+        if whole and kind == whole[-1][0] and kind not in ("softmax", Softmax()):
+            size += whole.pop()[1]
+        whole.append((kind, size))
+    return whole
 
 
 def _block(entry):
@@ -231,7 +241,7 @@ def require_same_visible(given, fitted, n_features, kind):
 
     Where columns have been taken out by hand, those ``given`` count.
     """
-    now, before = (pairs_of(visible, n_features) for visible in (given, fitted))
+    now, before = (merged(pairs_of(x, n_features)) for x in (given, fitted))
     if now != before and fits_columns(fitted, n_features):
         raise ValueError(
             f"visible={given!r}, but training goes on from a fitted {kind} of "

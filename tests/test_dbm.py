@@ -295,7 +295,7 @@ def test_rows_are_counted_once_an_epoch_has_learnt_them(interrupt, after):
     interrupt(dbm.fit, 0, X[:20])
     assert_same_fit(dbm, before)
     seen = dbm.fit(X[:20]).data_mean_
-    assert dbm.training_state_["total_weight"] == len(X) + 20
+    assert dbm.training_state_["seen"]["weight"] == len(X) + 20
     assert_rounding(seen, np.vstack([X, X[:20]]).mean(axis=0), 4)
 
 
@@ -563,7 +563,24 @@ def test_integer_weights_equal_repeated_rows_in_one_batch(way, algorithm, method
     dbm = small(**(way | {"rbm": rbm, "batch_size": 200}))
     weighted = getattr(clone(dbm), method)(X, sample_weight=weights)
     repeated = rng.permutation(np.repeat(X, weights, axis=0))
-    assert_same_fit_to_rounding(weighted, getattr(clone(dbm), method)(repeated))
+    assert_same_fit(weighted, getattr(clone(dbm), method)(repeated))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_weights_equal_repeated_and_left_out_rows_whatever_blas_does(seed):
+    """Layers wide enough for products of other shapes to be rounded otherwise."""
+    rng = np.random.default_rng(seed)
+    X, weights = rng.random((30, 8), np.float32), rng.integers(4, size=30)
+    dbm = small(
+        hidden_layer_sizes=(40, 30), rbm=template(batch_size=200), batch_size=200
+    )
+    weighted = clone(dbm).fit(X, sample_weight=weights)
+    assert_same_fit(weighted, clone(dbm).fit(np.repeat(X, weights, axis=0)))
+    fractions = weights / 3.5
+    kept = fractions > 0
+    weighted = clone(dbm).fit(X, sample_weight=fractions)
+    chosen = clone(dbm).fit(X[kept], sample_weight=fractions[kept])
+    assert_same_fit(weighted, chosen)
 
 
 @every_way
@@ -1241,7 +1258,7 @@ def test_a_perceptron_goes_on_from_the_weights(
     for found, expected in zip(mlp.coefs_, start, strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-6)
     assert mlp.loss_curve_[0] == pytest.approx(math.log(10), abs=0.1)
-    mlp.set_params(max_iter=30, learning_rate_init=0.01)
+    mlp.set_params(max_iter=60, learning_rate_init=0.01, n_iter_no_change=60)
     mlp.fit(wide, y)
     assert mlp.loss_curve_[-1] < 0.5 * mlp.loss_curve_[0]
     assert mlp.score(wide, y) > 0.8
@@ -1912,3 +1929,61 @@ def test_a_grid_search_can_score_by_the_bound():
     search = GridSearchCV(small(), {"hidden_layer_sizes": [4, (4, 3)]}, cv=2)
     search.fit(binary_rows())
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
+@pytest.mark.parametrize("flipped", [False, True])
+def test_units_of_a_doubled_layer_start_undecided(flipped):
+    """Whatever the mean of the data: here half of the fields would be beyond 2."""
+    X = (np.random.default_rng(0).random((500, 40)) < 0.85) ^ flipped
+    X = X.astype(np.float64)
+    dbm = small(hidden_layer_sizes=(16, 8), rbm=template(n_iter=0), n_iter=0).fit(X)
+    field = X.mean(axis=0) @ dbm.weights_[0] + dbm.intercepts_[1]
+    np.testing.assert_allclose(field, 0, atol=0.1)
+    states = dbm.training_state_["layers"]
+    for state in states:
+        np.testing.assert_allclose(state["hidden_offset"], 0.5, atol=1e-9)
+
+
+@pytest.mark.parametrize("sizes", [(6, 5, 4), (6, 5, 4, 3), (6, 5, 4, 3, 2)])
+@pytest.mark.parametrize("damping", [0.0, 0.5])
+def test_odd_layers_are_given_as_the_even_ones_leave_them(sizes, damping):
+    dbm = known(*sizes, scale=2.0, n_mean_field_steps=2, damping=damping)
+    X = binary_rows()
+    means = np.split(dbm.transform(X, layer="all"), np.cumsum(sizes[1:-1]), axis=1)
+    for i in range(0, len(means), 2):
+        field = (X if i == 0 else means[i - 1]) @ dbm.weights_[i]
+        field += dbm.intercepts_[i + 1]
+        if i + 1 < len(means):
+            field += means[i + 1] @ dbm.weights_[i + 1].T
+        assert_rounding(means[i], expit(field))
+
+
+def test_a_perceptron_starts_at_the_means_of_few_sweeps():
+    dbm, X = known(6, 5, 4, scale=2.0, n_mean_field_steps=2), binary_rows()
+    mlp = dbm.to_mlp([0, 1])
+    first = dbm.mlp_features(X) @ mlp.coefs_[0] + mlp.intercepts_[0]
+    assert_rounding(dbm.transform(X, layer=1), expit(first))
+
+
+@pytest.mark.parametrize("layer", [3, "top"])
+def test_a_layer_that_is_none_is_an_error_before_any_training(layer):
+    dbm = small()
+    with pytest.raises(ValueError, match=r"layer must be 'all' or one of 1\.\.2"):
+        dbm.fit_transform(binary_rows(), layer=layer)
+    assert not hasattr(dbm, "weights_")
+    dbm.set_output(transform="pandas")
+    with pytest.raises(ValueError, match="have names for the units"):
+        dbm.fit_transform(binary_rows(), layer="all")
+    assert not hasattr(dbm, "weights_")
+
+
+@pytest.mark.parametrize("use", [DBMTransformer.impute, DBMTransformer.partial_fit])
+def test_a_mean_of_other_columns_is_a_clear_error(use):
+    dbm, X = small().fit(binary_rows()), binary_rows()[:, 1:]
+    dbm.weights_ = [dbm.weights_[0][1:], dbm.weights_[1]]
+    dbm.intercepts_ = [dbm.intercepts_[0][1:], *dbm.intercepts_[1:]]
+    dbm.n_features_in_ = 5
+    with pytest.raises(ValueError, match=r"data_mean_ has shape \(6,\).*need \(5,\)"):
+        use(dbm, X)
+    dbm.data_mean_ = dbm.data_mean_[1:]
+    use(dbm, X)

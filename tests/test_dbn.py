@@ -20,6 +20,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 
 from sklearn_dbn import DBNClassifier, DBNTransformer, RBMTransformer
 from sklearn_dbn.boltzmann import dbn as engine
+from sklearn_dbn.boltzmann.data import Rows
 from tests.fits import BAD_SCHEDULES, peak_of
 
 FAST = [DBNClassifier((12, 8), n_iter=2), DBNTransformer((12, 8), n_iter=2)]
@@ -402,7 +403,7 @@ def test_imagination_begins_at_the_chains_of_training():
         data_mean=np.full(8, 0.5),
         visible=[("bernoulli", 6), ("softmax", 2)],
     )
-    dbn = DBNClassifier.from_parameters([], [np.zeros(6)], top, [0, 1])
+    dbn = DBNClassifier.from_parameters([], [np.full(6, -20.0)], top, [0, 1])
     dbn.top_rbm_.h_samples_ = np.eye(3)[[0, 2]]
     asked = np.array([0, 1, 0, 1, 1, 0])
     samples = dbn.sample(6, y=asked, n_gibbs_steps=5, random_state=0)
@@ -936,3 +937,136 @@ def test_to_mlp_learns_by_the_loss_asked_for(digits):
     np.testing.assert_array_equal(mlp.predict(X), np.ones(len(X)))
     assert mlp.partial_fit(X, y).predict(X).min() > 0
     assert np.isfinite(mlp.loss_curve_).all()
+
+
+# --- set by hand ----------------------------------------------------------------
+
+
+@both
+def test_integers_as_top_weights_train_like_the_same_floats(estimator, digits):
+    X, y = digits[0][:50], digits[1][:50]
+    dbn = quick(estimator, warm_start=True).fit(X, y)
+    dbn.top_rbm_.components_ = np.rint(3 * dbn.top_rbm_.components_)
+    same = copy.deepcopy(dbn)
+    same.top_rbm_.components_ = same.top_rbm_.components_.astype(int)
+    for network in (dbn, same):
+        network.set_params(n_iter=4).fit(X, y)
+    assert_same(same, dbn)
+
+
+@both
+def test_wider_floats_in_a_layer_below_do_not_spread(estimator, digits):
+    X, y = digits[0][:50].astype("f"), digits[1][:50]
+    dbn = quick(estimator, warm_start=True).fit(X, y)
+    dbn.recognition_weights_[0] = dbn.recognition_weights_[0].astype(float)
+    dbn.generative_weights_[0] = dbn.generative_weights_[0].tolist()
+    dbn.set_params(n_iter=4).fit(X, y)
+    assert {array.dtype for array in arrays_of(dbn)} == {np.dtype("f")}
+
+
+@both
+@pytest.mark.parametrize("sizes", [(8,), (12, 8)])
+@pytest.mark.parametrize("fine_tuning", [None, "up-down"])
+def test_an_untrained_top_set_by_hand_is_followed(estimator, sizes, fine_tuning):
+    X, y = binary_rows()
+    rbm = RBMTransformer(n_iter=0, batch_size=20)
+    params = {"hidden_layer_sizes": sizes, "rbm": rbm, "warm_start": True}
+    dbn = quick(estimator, fine_tuning=None, **params).fit(X, y)
+    dbn.top_rbm_.components_ = np.full(dbn.top_rbm_.components_.shape, 0.25)
+    dbn.set_params(fine_tuning=fine_tuning, learning_rate=1e-9)
+    dbn.set_params(rbm__learning_rate=1e-9)
+    train = dbn.partial_fit if fine_tuning is None else dbn.fit
+    train(X, y)
+    np.testing.assert_allclose(dbn.top_rbm_.components_, 0.25, atol=1e-5)
+    below = X if len(sizes) == 1 else X @ dbn.recognition_weights_[0]
+    if len(sizes) > 1:
+        below = 1 / (1 + np.exp(-below - dbn.recognition_intercepts_[0]))
+    # In up-down the offsets slide after the means of batches of drawn states.
+    mean = dbn.top_rbm_.data_mean_[: below.shape[1]]
+    np.testing.assert_allclose(mean, below.mean(axis=0), atol=0.05)
+
+
+@both
+@pytest.mark.parametrize("fine_tuning", [None, "up-down"])
+def test_pre_trained_layers_set_by_hand_are_followed(estimator, fine_tuning, digits):
+    X, y = digits[0][:50], digits[1][:50]
+    dbn = quick(estimator, fine_tuning=None, warm_start=True).fit(X, y)
+    dbn.rbms_[0].components_ = np.full(dbn.rbms_[0].components_.shape, 0.25)
+    dbn.set_params(fine_tuning=fine_tuning, learning_rate=1e-9, rbm__n_iter=3)
+    dbn.set_params(rbm__learning_rate=1e-9).fit(X, y)
+    np.testing.assert_allclose(dbn.recognition_weights_[0], 0.25, atol=1e-5)
+    np.testing.assert_allclose(dbn.generative_weights_[0], 0.25, atol=1e-5)
+
+
+def test_pre_trained_layers_and_weights_set_by_hand_contradict(digits):
+    X, y = digits[0][:50], digits[1][:50]
+    dbn = quick(FAST[0], fine_tuning=None, warm_start=True).fit(X, y)
+    dbn.rbms_[0].components_ = 2 * dbn.rbms_[0].components_
+    dbn.recognition_weights_[0] = 3 * dbn.recognition_weights_[0]
+    with pytest.raises(ValueError, match="set by hand, but pre-training goes on"):
+        dbn.fit(X, y)
+
+
+def test_a_top_that_sees_no_labels_is_a_clear_error(digits):
+    X, y = digits[0][:50], digits[1][:50]
+    dbn = quick(FAST[0]).fit(X, y)
+    rows = np.random.default_rng(0).random((50, 12 + len(dbn.classes_)))
+    dbn.top_rbm_ = RBMTransformer(8, n_iter=1).fit(rows)
+    for use in (dbn.predict, lambda X: dbn.partial_fit(X, y)):
+        with pytest.raises(ValueError, match=r"softmax block of 10 labels.*'bernoulli"):
+            use(X)
+
+
+def test_pre_training_of_the_top_goes_on_without_a_unit_taken_out(digits):
+    X, y = digits[0][:50], digits[1][:50]
+    dbn = quick(FAST[0], fine_tuning=None).fit(X, y)
+    top = dbn.top_rbm_
+    top.components_ = top.components_[1:]
+    top.intercept_hidden_ = top.intercept_hidden_[1:]
+    dbn.set_params(hidden_layer_sizes=(12, 7)).partial_fit(X, y)
+    assert dbn.top_rbm_.components_.shape == (7, 22)
+
+
+def test_momentum_of_one_objective_is_not_that_of_another(digits):
+    X, y = digits[0][:50], digits[1][:50]
+    params = {"momentum": 0.9, "averaging": None, "warm_start": True}
+    dbn = quick(FAST[0], **params).fit(X, y)
+    before = [array.copy() for array in dbn.generative_weights_]
+    dbn.set_params(fine_tuning="discriminative", n_iter=5).fit(X, y)
+    np.testing.assert_array_equal(dbn.generative_weights_[0], before[0])
+
+
+def test_offsets_follow_in_hybrid_whatever_the_recognition_rate(digits):
+    X, y = digits[0].astype("f"), digits[1]
+    params = {"fine_tuning": "hybrid", "recognition_rate": 0, "learning_rate": 0.5}
+    dbn = quick(FAST[0], n_iter=30, **params).fit(X, y)
+    mean = engine.up(dbn._machine(), X).mean(axis=0)
+    assert np.abs(dbn.top_rbm_.data_mean_[:12] - mean).max() < 0.05
+
+
+def test_a_single_layer_from_elsewhere_has_one_bias_of_the_data():
+    top = top_of(3, 2)
+    with pytest.raises(ValueError, match=r"intercepts\[0\] differs from"):
+        DBNClassifier.from_parameters([], [np.ones(3)], top, [0, 1])
+
+
+# --- memory ---------------------------------------------------------------------
+
+
+def test_many_classes_of_small_weights_take_little_memory():
+    X = np.random.default_rng(0).random((768, 8)).astype("f")
+    rbm = RBMTransformer(n_iter=0)
+    dbn = DBNClassifier((500,), rbm=rbm, fine_tuning=None, random_state=0)
+    dbn.fit(X, np.arange(768) % 256)
+    # The products of all pairs of units would take 66 MB.
+    assert peak_of(dbn.predict, X) < 20e6
+
+
+def test_wide_layers_below_take_little_memory_when_another_stage_begins():
+    weights = [np.zeros((8, 4000), "f"), np.zeros((4000, 3), "f")]
+    biases = [np.zeros(n, "f") for n in (8, 4000, 3)]
+    X, y = np.zeros((3000, 8), "f"), np.arange(3000) % 2
+    dbn = DBNClassifier.from_parameters(weights, biases, top_of(3, 2, "f"), [0, 1])
+    rows = Rows(X, X.dtype)
+    # The wide layer of all rows takes 48 MB.
+    assert peak_of(engine.top_data_mean, dbn._machine(), rows, y) < 12e6

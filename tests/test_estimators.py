@@ -10,14 +10,15 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
+from sklearn.utils._param_validation import InvalidParameterError
 
 from sklearn_dbn import (
     DBMTransformer,
     DBNClassifier,
     DBNTransformer,
     RBMTransformer,
-    _blocks,
 )
+from sklearn_dbn.boltzmann import data
 from tests.fits import assert_same_fit, peak_of
 
 
@@ -143,10 +144,12 @@ def test_a_warm_start_with_other_visible_units_is_an_error(estimator):
     model.set_params(rbm__visible="gaussian", n_iter=4)
     with pytest.raises(ValueError, match=r"rbm: visible='gaussian'.*Set visible back"):
         model.fit(X, y)
-    model.set_params(rbm__visible=[("bernoulli", 2), ("bernoulli", 4)])
+    model.set_params(rbm__visible=[("bernoulli", 2), ("softmax", 4)])
     with pytest.raises(ValueError, match=r"rbm: visible=.*of visible='bernoulli'"):
         model.fit(X, y)
     assert model.set_params(rbm__visible="bernoulli").fit(X, y).n_iter_ == 4
+    model.set_params(rbm__visible=[("bernoulli", 2), ("bernoulli", 4)], n_iter=5)
+    assert model.fit(X, y).n_iter_ == 5
 
 
 @every_deep
@@ -351,7 +354,7 @@ def test_layers_learn_the_same_from_means_that_are_not_kept(estimator, monkeypat
     X, y = binary_rows()
     model = clone(estimator).set_params(hidden_layer_sizes=(5, 4, 3))
     kept = clone(model).fit(X, y)
-    monkeypatch.setattr(_blocks, "MOST_KEPT", 0)
+    monkeypatch.setattr(data, "MOST_KEPT", 0)
     computed = model.fit(X, y)
     for a, b in zip(weights_of(computed), weights_of(kept), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
@@ -363,7 +366,7 @@ def test_layers_learn_from_means_that_are_not_kept_of_weighted_sparse_rows(
     X, _ = binary_rows()
     weights = np.arange(60) % 4
     kept = clone(DEEP[2]).fit(X, sample_weight=weights)
-    monkeypatch.setattr(_blocks, "MOST_KEPT", 0)
+    monkeypatch.setattr(data, "MOST_KEPT", 0)
     computed = clone(DEEP[2]).fit(sparse.csr_array(X), sample_weight=weights)
     for a, b in zip(computed.weights_, kept.weights_, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
@@ -377,5 +380,17 @@ def test_means_that_are_too_many_are_not_kept(estimator, monkeypatch):
     model.set_params(batch_size=1000, rbm=template(n_iter=1, batch_size=1000))
     n_bytes = 4 * 400 * len(X)
     kept = peak_of(clone(model).fit, X, y)
-    monkeypatch.setattr(_blocks, "MOST_KEPT", n_bytes - 1)
+    monkeypatch.setattr(data, "MOST_KEPT", n_bytes - 1)
     assert peak_of(model.fit, X, y) < n_bytes < kept
+
+
+@every_estimator
+@pytest.mark.parametrize(
+    "params", [{"batch_size": 0}, {"n_iter": -1}, {"n_chains": -1}, {"verbose": "loud"}]
+)
+def test_every_call_of_partial_fit_checks_the_parameters(estimator, params):
+    X, y = binary_rows()
+    model = clone(estimator).partial_fit(X, y)
+    (name,) = params
+    with pytest.raises(InvalidParameterError, match=f"'{name}' parameter"):
+        model.set_params(**params).partial_fit(X, y)

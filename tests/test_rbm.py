@@ -20,6 +20,7 @@ from sklearn.preprocessing import MinMaxScaler
 from sklearn.utils import check_random_state
 
 from sklearn_dbn import RBMTransformer, _log_partition
+from sklearn_dbn._parameters import make_units
 from sklearn_dbn.boltzmann import likelihood, training
 from sklearn_dbn.datasets import make_bars_and_stripes
 from tests.boltzmann import assert_rounding
@@ -338,8 +339,8 @@ def test_equal_weights_in_many_batches_equal_none(algorithm):
     X = binary_rows()
     rbm = small(algorithm=algorithm)
     weighted = clone(rbm).fit(X, sample_weight=np.full(len(X), 2.0))
-    assert weighted.training_state_["total_weight"] == 2 * len(X)
-    weighted.training_state_["total_weight"] = len(X)
+    assert weighted.training_state_["seen"]["weight"] == 2 * len(X)
+    weighted.training_state_["seen"].update(weight=len(X), last_weight=len(X))
     assert_same_fit_to_rounding(weighted, clone(rbm).fit(X))
 
 
@@ -1944,3 +1945,51 @@ def test_a_single_annealing_run_is_refused():
     rbm = small().fit(binary_rows())
     with pytest.raises(ValueError, match="n_runs must be an integer >= 2"):
         rbm.log_partition(method="ais", n_runs=1)
+
+
+def test_chunks_seen_many_times_count_once_each():
+    rbm = small()
+    for part in (np.zeros((50, 1)), np.ones((50, 1)), np.ones((100, 1))):
+        for _ in range(3):
+            rbm.partial_fit(part)
+    assert_rounding(rbm.data_mean_, np.array([0.75]))
+    assert rbm.training_state_["seen"]["weight"] == 200
+
+
+def test_a_mean_of_other_columns_is_a_clear_error():
+    rbm, X = small().fit(binary_rows()), binary_rows()[:, 1:]
+    rbm.components_ = rbm.components_[:, 1:]
+    rbm.intercept_visible_ = rbm.intercept_visible_[1:]
+    rbm.n_features_in_ = X.shape[1]
+    with pytest.raises(ValueError, match="data_mean_ has shape"):
+        rbm.impute(X)
+    rbm.data_mean_ = rbm.data_mean_[1:]
+    assert rbm.impute(X).shape == X.shape
+
+
+def test_chains_may_be_a_list():
+    rbm = small(algorithm="pcd").fit(binary_rows())
+    expected = rbm.sample(3, random_state=0)
+    rbm.h_samples_ = rbm.h_samples_.tolist()
+    np.testing.assert_array_equal(rbm.sample(3, random_state=0), expected)
+    assert rbm.partial_fit(binary_rows()).h_samples_.ndim == 2
+
+
+def test_neighbouring_blocks_of_one_kind_are_one():
+    X = binary_rows()
+    pairs = [("bernoulli", 1)] * X.shape[1]
+    rbm = small(warm_start=True, n_iter=2)
+    whole, split = clone(rbm).fit(X), clone(rbm).set_params(visible=pairs).fit(X)
+    np.testing.assert_array_equal(split.components_, whole.components_)
+    np.testing.assert_array_equal(split.score_samples(X), whole.score_samples(X))
+    whole.set_params(visible=pairs, n_iter=3).fit(X)
+    assert whole.n_iter_ == 3
+    units = make_units([("softmax", 2), ("softmax", 2), ("gaussian", 2)], 6)
+    assert [columns.stop for _, columns in units.blocks(6)] == [2, 4, 6]
+
+
+def test_gaussian_columns_far_from_zero_begin_as_those_around_it():
+    X = np.random.default_rng(0).standard_normal((300, 4))
+    rbm = RBMTransformer(3, visible="gaussian", n_iter=0, random_state=0)
+    near, far = (clone(rbm).fit(rows) for rows in (X, X + 1e9))
+    np.testing.assert_allclose(far.components_, near.components_, rtol=1e-5)

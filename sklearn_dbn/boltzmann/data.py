@@ -6,12 +6,15 @@ the trainer's workspace. Zero-weight rows are left out before anything else, so
 they have no influence.
 """
 
+import copy
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
 
 BLOCK_BYTES = 2**22
+# Bytes of the means of a layer that are kept for training what is above it.
+MOST_KEPT = 2**30
 LARGEST_TOTAL = 1e300
 
 
@@ -38,10 +41,18 @@ class Statistics:
 
 @dataclass(frozen=True)
 class Features:
-    """What is learnt from instead of rows: ``function(rows, out)`` computes it."""
+    """What is learnt from instead of rows: ``function(rows, out)`` computes it.
+
+    ``sizes`` are the units of all layers that it computes, of which the last are its
+    columns.
+    """
 
     function: object
-    n_columns: int
+    sizes: tuple
+
+    @property
+    def n_columns(self):
+        return self.sizes[-1]
 
 
 class Rows:
@@ -108,6 +119,20 @@ class Rows:
         """So many rows from the beginning, or all."""
         return self.take(np.arange(min(n_rows, len(self))))
 
+    def parts(self, sizes=()):
+        """Slices of all rows whose layers of so many units fit working memory."""
+        widest = max(self.X.shape[1], self.n_columns, *sizes)
+        return slices(len(self), block_size(widest, self.dtype.itemsize))
+
+    def kept(self, features):
+        """New rows: the features of these, which keep their weights."""
+        X = np.empty((len(self), features.n_columns), self.dtype)
+        for part in self.parts(features.sizes):
+            features.function(self.take(np.arange(part.start, part.stop)), X[part])
+        rows = Rows(X, self.dtype)
+        rows.weights, rows.total_weight = self.weights, self.total_weight
+        return rows
+
     def _pick(self, chosen, out):
         """Rows of X by their numbers."""
         if self._plain:
@@ -117,24 +142,31 @@ class Rows:
         return out
 
     def statistics(self):
-        """:class:`Statistics` of the weighted rows, accumulated block by block."""
+        """:class:`Statistics` of the weighted rows, accumulated block by block.
+
+        Sums are of what rows differ from the first one, lest a mean that is large
+        beside the spread leave nothing of it.
+        """
         total, power = np.zeros((2, self.n_columns))
+        origin = self.first(1).astype(np.float64)
         low, high = np.full((2, self.n_columns), np.inf) * [[1], [-1]]
-        widest = max(self.n_columns, self.X.shape[1])
-        for part in slices(len(self), block_size(widest, self.dtype.itemsize)):
+        sizes = () if self.features is None else self.features.sizes
+        for part in self.parts(sizes):
             which = np.arange(part.start, part.stop)
             rows = self.take(which)
             np.minimum(low, rows.min(axis=0), out=low)
             np.maximum(high, rows.max(axis=0), out=high)
+            rows = rows - origin
             if self.weights is None:
-                total += rows.sum(axis=0, dtype=np.float64)
-                power += np.einsum("ij,ij->j", rows, rows, dtype=np.float64)
+                total += rows.sum(axis=0)
+                power += np.einsum("ij,ij->j", rows, rows)
             else:
                 weights = self.weights[which].astype(np.float64)
                 total += np.dot(weights, rows)
                 power += np.einsum("i,ij,ij->j", weights, rows, rows)
         mean = total / len(self)
         variance = np.maximum(power / len(self) - mean * mean, 0)
+        mean += origin[0]
         return Statistics(mean.astype(self.dtype), low, high, variance)
 
     def as_single_batch(self, counts=None, codes=None):
@@ -158,13 +190,27 @@ class Rows:
         return self
 
 
-def rows_for_batches(X, dtype, weights, batch_size, features=None):
+def rows_for_batches(X, dtype, weights, batch_size):
     """:class:`Rows` for batches, repeated and sorted when one batch holds them."""
-    rows = Rows(X, dtype, weights, features)
+    rows = Rows(X, dtype, weights)
     if weights is not None and _counts_fit(weights, batch_size):
         return rows.as_single_batch(np.asarray(weights).astype(np.intp))
     if len(rows) <= batch_size:
         return rows.as_single_batch()
+    return rows
+
+
+def features_of(rows, function, sizes):
+    """Rows of what ``function(rows, out)`` computes of these; see :class:`Features`.
+
+    They are kept, or, where that would take more than a gigabyte, computed anew for
+    each batch.
+    """
+    features = Features(function, tuple(sizes))
+    if len(rows) * features.n_columns * rows.dtype.itemsize <= MOST_KEPT:
+        return rows.kept(features)
+    rows = copy.copy(rows)
+    rows.features = features
     return rows
 
 

@@ -149,6 +149,11 @@ def doubled(rbm, layer, n_layers, share):
     return Doubled(*rbm.parameters, rbm.visible, rbm.hidden, up, down)
 
 
+def make_undecided(rbm):
+    """Doubled input makes biases too small that were to make up for it: double them."""
+    rbm.hidden_bias *= rbm.hidden_bias.dtype.type(rbm.up)
+
+
 def compose(rbms, share):
     """The deep machine that RBMs, pre-trained one on top of the other, make.
 
@@ -220,11 +225,7 @@ def sweep(dbm, field, means, damping=0.0):
     change = np.zeros(len(field), field.dtype)
     for start in (1, 2):
         for layer in range(start, dbm.n_layers + 1, 2):
-            if layer > 1:
-                new = dbm.field(state, layer)
-            else:
-                new = np.dot(state[2], dbm.weights[1].T)
-                new += field
+            new = hidden_field(dbm, field, state, layer)
             logistic(new, out=new)
             old = means[layer - 1]
             if damping:
@@ -234,6 +235,25 @@ def sweep(dbm, field, means, damping=0.0):
                 np.maximum(change, distance.max(axis=1), out=change)
             means[layer - 1] = state[layer] = new
     return change
+
+
+def hidden_field(dbm, field, state, layer):
+    """Field of a hidden layer; of the first, ``field`` is what comes from below."""
+    if layer > 1:
+        return dbm.field(state, layer)
+    new = np.dot(state[2], dbm.weights[1].T)
+    new += field
+    return new
+
+
+def renew_odd(dbm, field, means):
+    """Odd layers at their best given the even ones, in place.
+
+    Sweeps end with even layers, and leave odd ones as they were a half sweep before.
+    """
+    state = [None, *means]
+    for layer in dbm.odd if dbm.n_layers > 1 else []:
+        logistic(hidden_field(dbm, field, state, layer), out=means[layer - 1])
 
 
 def posterior(dbm, field, settings):

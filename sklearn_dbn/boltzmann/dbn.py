@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sklearn_dbn.boltzmann.data import Rows, block_size, slices
+from sklearn_dbn.boltzmann.data import Rows, slices
 from sklearn_dbn.boltzmann.rbm import RBM
 from sklearn_dbn.boltzmann.units import (
     Bernoulli,
@@ -92,9 +92,13 @@ class Net:
     @property
     def arrays(self):
         """All parameters: recognition, generative, top, weights before biases."""
+        return [*self.directed_arrays, *self.top.parameters]
+
+    @property
+    def directed_arrays(self):
+        """The parameters below the top."""
         layers = self.recognition + self.generative
-        directed = [a for layer in layers for a in (layer.weights, layer.bias)]
-        return [*directed, *self.top.parameters]
+        return [a for layer in layers for a in (layer.weights, layer.bias)]
 
     @property
     def names(self):
@@ -257,7 +261,9 @@ def products_of_labels(field, pairs, n_pairs):
         field = np.minimum(field, furthest)
     first, second = halves(field, -np.inf)
     n_labels, n_rows = pairs.shape[1], field.shape[1]
-    n_at_once = max(1, NUMBERS_AT_ONCE // ((n_labels + 4) * n_rows * n_pairs)) * n_pairs
+    most = max(1, NUMBERS_AT_ONCE // ((n_labels + 4) * n_rows))
+    n_pairs = min(n_pairs, most)
+    n_at_once = most // n_pairs * n_pairs
     terms = np.empty((4, min(n_at_once, len(pairs)), n_rows), field.dtype)
     total = np.zeros((n_labels, n_rows), field.dtype)
     for part in slices(len(pairs), n_at_once):
@@ -328,7 +334,7 @@ def log_normalised(scores):
 def top_data_mean(net, rows, codes):
     """Mean of what the top RBM sees of the data: penultimate means, then labels."""
     total, n = np.zeros(net.top.n_visible), net.n_penultimate
-    for part in slices(len(rows), block_size(max(n, rows.n_columns), 8)):
+    for part in rows.parts(net.sizes):
         penultimate = up(net, rows.take(np.arange(part.start, part.stop)))
         total[:n] += penultimate.sum(axis=0, dtype=np.float64)
     if codes is not None:

@@ -1,44 +1,22 @@
 """The likelihood of deep Boltzmann machines: lower bound, exact log Z, annealing.
 
-Layers of equal parity are summed out by hand, so that enumeration runs over the other
-half only. Annealed importance sampling holds the odd layers and sums out the even
-ones, the visible layer among them (Salakhutdinov & Hinton 2009, section 4.1); the
-rest is as in :mod:`~sklearn_dbn.boltzmann.likelihood`.
+Layers of equal parity are independent given the others, so that the machine is an RBM
+of two halves, and exact log Z that of an RBM. Annealed importance sampling holds the
+odd layers and sums out the even ones, the visible layer among them (Salakhutdinov &
+Hinton 2009, section 4.1); the rest is as in :mod:`~sklearn_dbn.boltzmann.likelihood`.
 """
 
 import math
 from itertools import pairwise
 
 import numpy as np
-from scipy.special import entr, logsumexp
+from scipy.special import entr
 
-from sklearn_dbn.boltzmann.data import block_size, slices
+from sklearn_dbn.boltzmann import likelihood
 from sklearn_dbn.boltzmann.dbm import draw, tempered
-from sklearn_dbn.boltzmann.likelihood import (
-    ENUMERABLE_STATES,
-    LogPartition,
-    temperatures,
-)
-
-
-def log_marginal(dbm, state, held, summed, beta=1.0, base=None):
-    """``log Σ exp(-E)`` of each row over the ``summed`` layers, the others ``held``.
-
-    At inverse temperature ``beta`` it is that of the machine on the way from the
-    base-rate model.
-    """
-    total = np.zeros(len(state[held[0]]))
-    for layer in held:
-        bias = dbm.biases[layer]
-        if not layer and beta != 1:
-            bias = beta * bias + (1 - beta) * base
-        total += np.dot(state[layer], bias if not layer else beta * bias)
-        if not layer:
-            total += dbm.visible.log_base(state[0])
-    for layer in summed:
-        field = tempered(dbm, dbm.field(state, layer), layer, beta, base)
-        total += dbm.units(layer).cumulant(field)
-    return total
+from sklearn_dbn.boltzmann.likelihood import temperatures
+from sklearn_dbn.boltzmann.rbm import RBM
+from sklearn_dbn.boltzmann.units import Bernoulli, Joint
 
 
 def lower_bound(dbm, v, means):
@@ -47,7 +25,9 @@ def lower_bound(dbm, v, means):
     With log Z taken away it is a lower bound on ``log p(v)``; for one hidden layer
     it is exact.
     """
-    total = log_marginal(dbm, [v, *means], [0], dbm.odd)
+    total = np.dot(v, dbm.biases[0]) + dbm.visible.log_base(v).astype(np.float64)
+    for layer in dbm.odd:
+        total += dbm.units(layer).cumulant(dbm.field([v, *means], layer))
     for layer in dbm.even[1:]:
         mean = means[layer - 1].astype(np.float64)
         total += np.dot(mean, dbm.biases[layer])
@@ -61,25 +41,34 @@ def n_states(dbm, layers):
     return math.inf if math.inf in counts else math.prod(counts)
 
 
-def smaller_half(dbm):
-    """``(n_states, layers)`` of the odd or the even layers, whichever has fewer."""
-    halves = [(n_states(dbm, layers), layers) for layers in (dbm.odd, dbm.even)]
-    return min(halves, key=lambda half: half[0])
-
-
 def is_enumerable(dbm):
     """True if one half has at most 2^20 states, twenty binary units."""
-    return smaller_half(dbm)[0] <= ENUMERABLE_STATES
+    fewest = min(n_states(dbm, layers) for layers in (dbm.odd, dbm.even))
+    return fewest <= likelihood.ENUMERABLE_STATES
 
 
-def all_states(dbm, layers, codes):
-    """A state whose ``layers`` run through the joint states with the given numbers."""
-    state = [None] * (dbm.n_layers + 1)
-    for layer in layers:
-        size, units = dbm.sizes[layer], dbm.units(layer)
-        codes, digits = np.divmod(codes, units.n_states(size))
-        state[layer] = units.states(digits, size, np.float64)
-    return state
+def as_rbm(dbm):
+    """The RBM that the machine is: even layers on one side, odd ones on the other."""
+    weights = [
+        [weights_between(dbm, even, odd) for odd in dbm.odd] for even in dbm.even
+    ]
+    above = tuple((Bernoulli(), dbm.sizes[layer]) for layer in dbm.even[1:])
+    below = dbm.visible.blocks(dbm.sizes[0])
+    data = tuple((family, part.stop - part.start) for family, part in below)
+    even, odd = (
+        np.concatenate([dbm.biases[layer] for layer in layers])
+        for layers in (dbm.even, dbm.odd)
+    )
+    return RBM(np.block(weights), even, odd, Joint(data + above))
+
+
+def weights_between(dbm, even, odd):
+    """Weights from an even to an odd layer; zeros unless they are neighbours."""
+    if odd - even == 1:
+        return dbm.weights[even]
+    if even - odd == 1:
+        return dbm.weights[odd].T
+    return np.zeros((dbm.sizes[even], dbm.sizes[odd]), dbm.dtype)
 
 
 def n_weights(dbm):
@@ -88,22 +77,8 @@ def n_weights(dbm):
 
 
 def exact_log_partition(dbm):
-    """log Z by enumeration of the smaller half, in float64, a block at a time."""
-    count, held = smaller_half(dbm)
-    summed = dbm.even if held == dbm.odd else dbm.odd
-    dbm = dbm.astype(np.float64)
-    terms = [
-        logsumexp(
-            log_marginal(
-                dbm,
-                all_states(dbm, held, np.arange(part.start, part.stop)),
-                held,
-                summed,
-            )
-        )
-        for part in slices(count, block_size(sum(dbm.sizes), 8))
-    ]
-    return LogPartition(float(logsumexp(terms)), 0.0, math.inf, 0, "exact")
+    """log Z by enumeration of the smaller half."""
+    return likelihood.exact_log_partition(as_rbm(dbm))
 
 
 # --- annealing ----------------------------------------------------------------

@@ -62,11 +62,16 @@ class UpDown:
     ``recognition_rate`` is the rate of the recognition weights relative to the
     others. Before the model's fantasies look like data, what recognition learns
     from them hardly helps with data, so it may be wise to let it follow slowly.
+
+    As recognition learns, the mean of what the top sees moves, and its visible offsets
+    with it: far from it, training runs away. ``offsets_follow`` has them do so even at
+    a rate of zero, where another objective moves recognition.
     """
 
     n_gibbs_steps: object = 1
     recognition_rate: float = 1.0
     sampler: object = ContrastiveDivergence()
+    offsets_follow: bool = False
 
     centred = True
 
@@ -85,8 +90,7 @@ class UpDown:
             delta(layer, above, below, rate, step)
         n_steps = int(updates.at(self.n_gibbs_steps, state.epoch))
         visible = with_labels(net, states[-1], labels)
-        if net.recognition and self.recognition_rate:
-            # Its mean moves as recognition learns. Far from it, training runs away.
+        if net.recognition and (self.recognition_rate or self.offsets_follow):
             shares = updates.offset_rates(len(visible), visible.dtype)
             updates.slide(state.offsets.visible, shares, visible)
         dreamt = top_step(state, visible, self.sampler, n_steps, rate, out.top)

@@ -12,14 +12,13 @@ from scipy.special import logsumexp
 from sklearn_dbn.boltzmann import deep_likelihood, likelihood
 from sklearn_dbn.boltzmann.dbm import DBM, MeanField, bottom_up, posterior, sweep
 from sklearn_dbn.boltzmann.deep_likelihood import (
-    all_states,
     anneal,
+    as_rbm,
     base_log_partition,
     base_state,
     exact_log_partition,
     forward_weights,
     is_enumerable,
-    log_marginal,
     lower_bound,
     reverse_weights,
 )
@@ -50,31 +49,19 @@ deep_discrete = pytest.mark.parametrize(
 )
 
 
-def halves(dbm, held):
-    """The layers of one parity, and the others."""
-    return (dbm.odd, dbm.even) if held == "odd" else (dbm.even, dbm.odd)
-
-
 # --- enumeration --------------------------------------------------------------
 
 
 @every_deep_layer
 @every_depth
-@every_dtype
-@pytest.mark.parametrize("held", ["odd", "even"])
-@pytest.mark.parametrize("beta", [0.0, 0.6, 1.0])
-def test_log_marginal_sums_out_the_other_half(blocks, hidden, dtype, held, beta):
-    table = random_deep_table(blocks, hidden, beta=beta)
-    dbm = engine_dbm(random_deep(blocks, hidden), dtype)
-    held, summed = halves(dbm, held)
-    state = [
-        None if rows is None else rows.astype(dtype) for rows in table.rows([*held])
-    ]
-    base = base_of(blocks).astype(dtype)
-    found = log_marginal(dbm, state, held, summed, beta, base)
-    expected = table.log_marginal(held).ravel()
-    assert found.dtype == np.float64
-    assert_rounding(found.astype(dtype), expected)
+def test_the_machine_is_an_rbm_of_two_halves(blocks, hidden):
+    dbm = engine_dbm(random_deep(blocks, hidden))
+    state = random_deep_table(blocks, hidden).rows(range(dbm.n_layers + 1))
+    even, odd = (
+        np.concatenate([state[layer] for layer in layers], axis=1)
+        for layers in (dbm.even, dbm.odd)
+    )
+    assert_rounding(as_rbm(dbm).energy(even, odd), dbm.energy(state))
 
 
 @every_deep_layer
@@ -85,25 +72,6 @@ def test_exact_log_partition_is_the_sum_over_all_joint_states(blocks, hidden, dt
     found = exact_log_partition(dbm)
     assert_rounding(found.value, random_deep_table(blocks, hidden).log_z)
     assert (found.std, found.method) == (0, "exact")
-
-
-def of_half(dbm, held, monkeypatch):
-    chosen = deep_likelihood.n_states(dbm, held), held
-    monkeypatch.setattr(deep_likelihood, "smaller_half", lambda dbm: chosen)
-    return exact_log_partition(dbm).value
-
-
-@deep_discrete
-@every_depth
-@pytest.mark.parametrize("n_rows", [1, 3, 7, 1000])
-def test_both_halves_give_the_same_log_partition_in_any_blocks(
-    blocks, hidden, n_rows, monkeypatch
-):
-    monkeypatch.setattr(deep_likelihood, "block_size", lambda *_: n_rows)
-    dbm = engine_dbm(random_deep(blocks, hidden))
-    expected = random_deep_table(blocks, hidden).log_z
-    for held in (dbm.odd, dbm.even):
-        assert_rounding(of_half(dbm, held, monkeypatch), expected)
 
 
 @every_dtype
@@ -330,11 +298,12 @@ def binary_machine(number):
 
 def exact_rows(dbm, n_rows, rng):
     """Independent rows of all layers, by enumeration of the odd ones."""
-    count = deep_likelihood.n_states(dbm, dbm.odd)
-    state = all_states(dbm, dbm.odd, np.arange(count))
-    log_p = log_marginal(dbm, state, dbm.odd, dbm.even)
-    which = rng.choice(count, n_rows, p=np.exp(log_p - logsumexp(log_p)))
-    state = [None if rows is None else rows[which] for rows in state]
+    rbm, sizes = as_rbm(dbm), [dbm.sizes[layer] for layer in dbm.odd]
+    odd = rbm.hidden.states(np.arange(2 ** sum(sizes)), sum(sizes), rbm.dtype)
+    log_p = odd @ rbm.hidden_bias + rbm.visible.cumulant(rbm.visible_field(odd))
+    which = rng.choice(len(odd), n_rows, p=np.exp(log_p - logsumexp(log_p)))
+    state = [None] * (dbm.n_layers + 1)
+    state[1::2] = np.split(odd[which], np.cumsum(sizes)[:-1], axis=1)
     for layer in dbm.even:
         state[layer] = dbm.units(layer).sample(dbm.field(state, layer), rng)
     return state
