@@ -58,7 +58,7 @@ from sklearn_dbn._parameters import (
     require_same_visible,
     require_shape,
     require_unset,
-    schedule,
+    schedules_of,
     templates_of,
     validate_templates,
     validate_weights,
@@ -111,7 +111,8 @@ class DBMTransformer(
         `n_components` and `random_state` are replaced, `warm_start`, `verbose` and
         callbacks are not used; the `visible` of the first, or only, one describes the
         columns of X, its `weight_scale` sets the initial weights (before doubling,
-        which makes fields twice as large), and layers above the first draw their
+        which makes fields twice as large and leaves biases as they are: units do not
+        start undecided), and layers above the first draw their
         data. None is ``RBMTransformer(algorithm="cd", batch_size=50, momentum=0.5,
         draw_visible=True)``. To search over ``rbm__learning_rate`` and the like, give a
         template: None has no parameters to set.
@@ -521,8 +522,6 @@ class DBMTransformer(
                 statistics, sizes[i], units, rng, template.weight_scale
             )
             layers.append(dbm.doubled(rbm, i, len(sizes), share))
-            if self.pretraining is not None:
-                dbm.make_undecided(layers[-1])
             sample = layers[-1].hidden_mean(sample)
             statistics = Rows(sample, rows.dtype, weights).statistics()
             units = Bernoulli()
@@ -634,7 +633,6 @@ class DBMTransformer(
             statistics, blank.n_hidden, blank.visible, rng, template.weight_scale
         )
         rbm = dbm.doubled(rbm, i, len(self.weights_), self.prior_share)
-        dbm.make_undecided(rbm)
         sampler = template._sampler(rbm, statistics.mean)
         return training.start(rbm, statistics.mean, sampler, rng)
 
@@ -709,9 +707,7 @@ class DBMTransformer(
     def _settings(self):
         return joint.Settings(
             mean_field=self._mean_field(),
-            learning_rate=schedule("learning_rate", self.learning_rate, POSITIVE),
-            n_gibbs_steps=schedule("n_gibbs_steps", self.n_gibbs_steps, COUNT),
-            momentum=schedule("momentum", self.momentum, FRACTION),
+            **schedules_of(self),
             weight_decay=float(self.weight_decay),
             centering=self.centering,
             batch_size=int(self.batch_size),

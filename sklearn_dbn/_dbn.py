@@ -29,6 +29,7 @@ from sklearn_dbn._parameters import (
     pairs_of,
     plain_array,
     require_unset,
+    schedules_of,
     validate_templates,
 )
 from sklearn_dbn._perceptron import started_classifier
@@ -314,7 +315,7 @@ default="up-down"
         widths = [len(bias) for bias in intercepts]
         self = cls((*widths[1:], top_rbm._n_features_out), **params)
         self._validate_params()
-        self._schedules()
+        schedules_of(self)
         self._dropout(len(widths))
         templates = self._templates(len(widths))
         validate_templates(self.rbm, templates)
@@ -468,7 +469,7 @@ default="up-down"
             self, X, y, accept_sparse="csr", dtype="numeric", reset=not resume
         )
         check_classification_targets(y)
-        self._schedules()
+        schedules_of(self)
         self._dropout(len(hidden_sizes(self.hidden_layer_sizes)))
         if resume:
             self._require_same_sizes()

@@ -35,7 +35,7 @@ from sklearn_dbn._parameters import (
     require_same_sizes,
     require_same_visible,
     require_shape,
-    schedule,
+    schedules_of,
     templates_of,
     validate_templates,
 )
@@ -396,25 +396,17 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         state.n_averaged = saved["n_averaged"]
         return state
 
-    def _schedules(self):
-        """What may differ from epoch to epoch, validated."""
-        return {
-            "learning_rate": schedule("learning_rate", self.learning_rate, POSITIVE),
-            "n_gibbs_steps": schedule("n_gibbs_steps", self.n_gibbs_steps, COUNT),
-            "momentum": schedule("momentum", self.momentum, FRACTION),
-        }
-
     def _up_down(self):
         """The generative objective."""
         sampler = ContrastiveDivergence()
         if self.n_chains is not None:
             sampler = Persistent(int(self.n_chains))
-        n_steps = self._schedules()["n_gibbs_steps"]
+        n_steps = schedules_of(self)["n_gibbs_steps"]
         is_part = self.fine_tuning == "hybrid"
         return UpDown(n_steps, self.recognition_rate, sampler, offsets_follow=is_part)
 
     def _settings(self, net):
-        schedules = self._schedules()
+        schedules = schedules_of(self)
         return tuning.Settings(
             objective=self._objective(net),
             learning_rate=schedules["learning_rate"],

@@ -15,7 +15,7 @@ from sklearn_dbn._base import (
     row_dtype,
 )
 from sklearn_dbn._dbn_base import DeepBeliefNetwork
-from sklearn_dbn._parameters import checked_count
+from sklearn_dbn._parameters import checked_count, schedules_of
 from sklearn_dbn._perceptron import started_regressor
 from sklearn_dbn.boltzmann import dbn
 
@@ -260,7 +260,7 @@ class DBNTransformer(LikelihoodScoreMixin, DeepBeliefNetwork):
         """Validated rows; new layers unless training resumes."""
         with all_or_nothing(self):
             X = self._validate_rows(X, reset=not resume)
-            self._schedules()
+            schedules_of(self)
             if resume:
                 self._require_same_sizes()
                 self._follow_templates()

@@ -90,6 +90,17 @@ def schedule(name, value, interval):
     return numbers if values.ndim else numbers[0]
 
 
+def schedules_of(estimator, momentum=None):
+    """What may differ from epoch to epoch, checked; ``momentum`` if not its own."""
+    momentum = estimator.momentum if momentum is None else momentum
+    given = {
+        "learning_rate": (estimator.learning_rate, POSITIVE),
+        "n_gibbs_steps": (estimator.n_gibbs_steps, COUNT),
+        "momentum": (momentum, FRACTION),
+    }
+    return {name: schedule(name, *of_one) for name, of_one in given.items()}
+
+
 def distinct_classes(classes):
     """The labels that the parameter `classes` names, sorted: two or more of a kind."""
     labels = plain_array(classes)

@@ -48,7 +48,7 @@ from sklearn_dbn._parameters import (
     require_same_visible,
     require_shape,
     require_unset,
-    schedule,
+    schedules_of,
     validate_weights,
 )
 from sklearn_dbn.boltzmann import likelihood, training
@@ -503,11 +503,7 @@ class RBMTransformer(
         momentum = self.momentum
         if isinstance(momentum, str):
             momentum = _automatic_momentum(n_rows, int(self.batch_size))
-        return {
-            "learning_rate": schedule("learning_rate", self.learning_rate, POSITIVE),
-            "n_gibbs_steps": schedule("n_gibbs_steps", self.n_gibbs_steps, COUNT),
-            "momentum": schedule("momentum", momentum, FRACTION),
-        }
+        return schedules_of(self, momentum)
 
     def _sampler(self, rbm, data_mean):
         n_chains = int(self.n_chains or self.batch_size)

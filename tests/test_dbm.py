@@ -1931,19 +1931,6 @@ def test_a_grid_search_can_score_by_the_bound():
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
 
 
-@pytest.mark.parametrize("flipped", [False, True])
-def test_units_of_a_doubled_layer_start_undecided(flipped):
-    """Whatever the mean of the data: here half of the fields would be beyond 2."""
-    X = (np.random.default_rng(0).random((500, 40)) < 0.85) ^ flipped
-    X = X.astype(np.float64)
-    dbm = small(hidden_layer_sizes=(16, 8), rbm=template(n_iter=0), n_iter=0).fit(X)
-    field = X.mean(axis=0) @ dbm.weights_[0] + dbm.intercepts_[1]
-    np.testing.assert_allclose(field, 0, atol=0.1)
-    states = dbm.training_state_["layers"]
-    for state in states:
-        np.testing.assert_allclose(state["hidden_offset"], 0.5, atol=1e-9)
-
-
 @pytest.mark.parametrize("sizes", [(6, 5, 4), (6, 5, 4, 3), (6, 5, 4, 3, 2)])
 @pytest.mark.parametrize("damping", [0.0, 0.5])
 def test_odd_layers_are_given_as_the_even_ones_leave_them(sizes, damping):

@@ -149,11 +149,6 @@ def doubled(rbm, layer, n_layers, share):
     return Doubled(*rbm.parameters, rbm.visible, rbm.hidden, up, down)
 
 
-def make_undecided(rbm):
-    """Doubled input makes biases too small that were to make up for it: double them."""
-    rbm.hidden_bias *= rbm.hidden_bias.dtype.type(rbm.up)
-
-
 def compose(rbms, share):
     """The deep machine that RBMs, pre-trained one on top of the other, make.
 
