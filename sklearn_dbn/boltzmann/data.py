@@ -151,21 +151,20 @@ class Rows:
         origin = self.first(1).astype(np.float64)
         low, high = np.full((2, self.n_columns), np.inf) * [[1], [-1]]
         sizes = () if self.features is None else self.features.sizes
-        for part in self.parts(sizes):
-            which = np.arange(part.start, part.stop)
-            rows = self.take(which)
-            np.minimum(low, rows.min(axis=0), out=low)
-            np.maximum(high, rows.max(axis=0), out=high)
-            rows = rows - origin
-            if self.weights is None:
-                total += rows.sum(axis=0)
-                power += np.einsum("ij,ij->j", rows, rows)
-            else:
-                weights = self.weights[which].astype(np.float64)
-                total += np.dot(weights, rows)
-                power += np.einsum("i,ij,ij->j", weights, rows, rows)
-        mean = total / len(self)
-        variance = np.maximum(power / len(self) - mean * mean, 0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for part in self.parts(sizes):
+                which = np.arange(part.start, part.stop)
+                rows = self.take(which)
+                np.minimum(low, rows.min(axis=0), out=low)
+                np.maximum(high, rows.max(axis=0), out=high)
+                rows = rows - origin
+                weighted = rows
+                if self.weights is not None:
+                    weighted = rows * self.weights[which, None].astype(np.float64)
+                total += weighted.sum(axis=0)
+                power += np.einsum("ij,ij->j", weighted, rows)
+            mean = total / len(self)
+            variance = np.maximum(power / len(self) - mean * mean, 0)
         mean += origin[0]
         return Statistics(mean.astype(self.dtype), low, high, variance)
 
