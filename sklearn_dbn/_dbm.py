@@ -746,7 +746,7 @@ class DBMTransformer(
     def _resumed_chains(self, machine, mean, rng):
         """The chains as they stand, or new ones if others are needed."""
         shapes = [(self.n_chains, size) for size in machine.sizes]
-        if [rows.shape for rows in self.chains_] == shapes:
+        if [np.shape(rows) for rows in self.chains_] == shapes:
             return [np.array(rows, machine.dtype) for rows in self.chains_]
         base = base_rate(machine, mean)
         return dbm.starting_chains(machine, base, self.n_chains, rng)
@@ -878,6 +878,7 @@ class DBMTransformer(
         check_is_fitted(self)
         layers = self._layers(self.layer if layer is None else layer)
         if layer is not None:
+            self._validate_params()
             self._require_names(layer, len(self.weights_))
 
         def features(machine, rows, means, out):
@@ -905,6 +906,7 @@ class DBMTransformer(
         H : ndarray of shape (n_samples, n_units)
         """
         if layer is not None:
+            self._validate_params()
             self._require_names(layer, len(hidden_sizes(self.hidden_layer_sizes)))
         return self.fit(X, y, **fit_params).transform(X, layer=layer)
 
@@ -981,10 +983,11 @@ class DBMTransformer(
 
     def _run_chains(self, machine, n_chains, n_steps, rng):
         """A state of the machine at the end of `n_steps` of block Gibbs sampling."""
-        sizes = [rows.shape[1] for rows in self.chains_]
-        if len(self.chains_[0]) and sizes == machine.sizes:
-            which = np.resize(rng.permutation(len(self.chains_[0])), n_chains)
-            state = [np.asarray(rows, machine.dtype)[which] for rows in self.chains_]
+        chains = [np.asarray(rows, machine.dtype) for rows in self.chains_]
+        sizes = [rows.shape[-1] for rows in chains]
+        if len(chains[0]) and sizes == machine.sizes:
+            which = np.resize(rng.permutation(len(chains[0])), n_chains)
+            state = [rows[which] for rows in chains]
         else:
             base = base_rate(machine, self.data_mean_)
             state = dbm.starting_chains(machine, base, n_chains, rng)

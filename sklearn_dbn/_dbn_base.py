@@ -136,7 +136,8 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         for rbm in layers[1:]:
             rbm.set_params(draw_visible=True)
         vars(self).update(rbms_=layers, top_rbm_=layers[-1])
-        if any(rbm._set_by_hand() for rbm in layers[:-1]):
+        stacked = dbn.stack([rbm._machine() for rbm in layers], self._n_labels)
+        if directed_code(stacked) != self.training_state_["directed"]:
             self._require_layers_as_published()
             self._publish_layers(layers)
 
@@ -309,8 +310,7 @@ class DeepBeliefNetwork(BoltzmannEstimator):
 
     def _require_layers_as_published(self):
         """Raise if directed layers were set by hand: pre-training has its own RBMs."""
-        shown = fingerprint(self._machine().directed_arrays)
-        if shown != self.training_state_["directed"]:
+        if directed_code(self._machine()) != self.training_state_["directed"]:
             raise ValueError(
                 "The weights or intercepts of a directed layer were set by hand, but "
                 "pre-training goes on from the RBMs in rbms_. Change the parameters of "
@@ -323,13 +323,13 @@ class DeepBeliefNetwork(BoltzmannEstimator):
 
     def _publish_layers(self, rbms):
         """Show the RBMs, stacked, as fitted attributes, all at once."""
-        net = dbn.stack([rbm._machine() for rbm in rbms], self._n_labels)
-        code = fingerprint(net.directed_arrays)
+        dtype = rbms[-1]._dtype()
+        net = dbn.stack([rbm._machine(dtype) for rbm in rbms], self._n_labels)
         vars(self).update(
             _attributes(net),
             top_rbm_=rbms[-1],
             rbms_=rbms,
-            training_state_={**self.training_state_, "directed": code},
+            training_state_={**self.training_state_, "directed": directed_code(net)},
         )
 
     def _publish(self, state):
@@ -373,7 +373,7 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         and the averages of others; after another objective, without its momentum.
         """
         saved, net = self.training_state_, self._machine()
-        mean = self.top_rbm_.data_mean_
+        mean = np.asarray(self.top_rbm_.data_mean_, net.top.dtype)
         begins = saved["parameters"] is None or (
             saved["n_averaged"] > 0 and self.n_iter_ == 0
         )
@@ -381,8 +381,8 @@ class DeepBeliefNetwork(BoltzmannEstimator):
             mean = dbn.top_data_mean(net, rows, codes)
         state = tuning.start(net, mean, generator_from(saved["generator"]))
         if self.n_chains is not None and self.fine_tuning != "discriminative":
-            chains = self.top_rbm_.h_samples_
-            fits = len(chains) and chains.shape[1] == net.top.n_hidden
+            chains = np.asarray(self.top_rbm_.h_samples_, net.top.dtype)
+            fits = len(chains) and chains.shape[1:] == (net.top.n_hidden,)
             state.chains = chains.copy() if fits else None
         if begins:
             return state
@@ -522,8 +522,8 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         Drawn given persistent chains that favour the labels asked for, or, where
         training has left none, at the base rate of the data.
         """
-        chains = self.top_rbm_.h_samples_
-        if chains.shape[1] != net.top.n_hidden or len(chains) == 0:
+        chains = np.asarray(self.top_rbm_.h_samples_, net.top.dtype)
+        if chains.shape[1:] != (net.top.n_hidden,) or len(chains) == 0:
             mean = np.tile(self.top_rbm_.data_mean_, (n_chains, 1))
         elif labels is None:
             which = np.resize(rng.permutation(len(chains)), n_chains)
@@ -549,6 +549,11 @@ def untuned(seed, rng, visible):
         "stage": 0,
         "parameters": None,
     }
+
+
+def directed_code(net):
+    """A number that changes when the parameters of a directed layer do."""
+    return fingerprint([array.astype(np.float64) for array in net.directed_arrays])
 
 
 def _default_templates(n_layers):

@@ -783,8 +783,8 @@ class RBMTransformer(
 
         Exact over all visible units and deterministic (BernoulliRBM draws one
         unit at random); a softmax block counts as one unit. Gaussian columns are
-        integrated one by one on a grid, which takes a thousand times as long as
-        `free_energy`: a third of a second for a row of 400 columns and 256 hidden
+        integrated one by one on a grid, which takes some ten thousand times as long as
+        `free_energy`: half a second or so for a row of 400 columns and 256 hidden
         units.
 
         Parameters

@@ -1974,3 +1974,11 @@ def test_a_mean_of_other_columns_is_a_clear_error(use):
         use(dbm, X)
     dbm.data_mean_ = dbm.data_mean_[1:]
     use(dbm, X)
+
+
+def test_chains_may_be_lists():
+    dbm = small().fit(binary_rows())
+    expected = dbm.sample(3, random_state=0)
+    dbm.chains_ = [rows.tolist() for rows in dbm.chains_]
+    np.testing.assert_array_equal(dbm.sample(3, random_state=0), expected)
+    assert len(dbm.partial_fit(binary_rows()).chains_[0]) == 7

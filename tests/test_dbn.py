@@ -967,11 +967,14 @@ def test_wider_floats_in_a_layer_below_do_not_spread(estimator, digits):
 @both
 @pytest.mark.parametrize("sizes", [(8,), (12, 8)])
 @pytest.mark.parametrize("fine_tuning", [None, "up-down"])
-def test_an_untrained_top_set_by_hand_is_followed(estimator, sizes, fine_tuning):
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_an_untrained_top_set_by_hand_is_followed(estimator, sizes, fine_tuning, dtype):
     X, y = binary_rows()
+    first, X = X[:30].astype(dtype), X[30:].astype(dtype)
     rbm = RBMTransformer(n_iter=0, batch_size=20)
     params = {"hidden_layer_sizes": sizes, "rbm": rbm, "warm_start": True}
-    dbn = quick(estimator, fine_tuning=None, **params).fit(X, y)
+    dbn = quick(estimator, fine_tuning=None, **params).fit(first, y[:30])
+    y = y[30:]
     dbn.top_rbm_.components_ = np.full(dbn.top_rbm_.components_.shape, 0.25)
     dbn.set_params(fine_tuning=fine_tuning, learning_rate=1e-9)
     dbn.set_params(rbm__learning_rate=1e-9)
@@ -988,14 +991,32 @@ def test_an_untrained_top_set_by_hand_is_followed(estimator, sizes, fine_tuning)
 
 @both
 @pytest.mark.parametrize("fine_tuning", [None, "up-down"])
-def test_pre_trained_layers_set_by_hand_are_followed(estimator, fine_tuning, digits):
-    X, y = digits[0][:50], digits[1][:50]
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_pre_trained_layers_set_by_hand_are_followed(
+    estimator, fine_tuning, dtype, digits
+):
+    X, y = digits[0][:50].astype(dtype), digits[1][:50]
     dbn = quick(estimator, fine_tuning=None, warm_start=True).fit(X, y)
     dbn.rbms_[0].components_ = np.full(dbn.rbms_[0].components_.shape, 0.25)
     dbn.set_params(fine_tuning=fine_tuning, learning_rate=1e-9, rbm__n_iter=3)
     dbn.set_params(rbm__learning_rate=1e-9).fit(X, y)
     np.testing.assert_allclose(dbn.recognition_weights_[0], 0.25, atol=1e-5)
     np.testing.assert_allclose(dbn.generative_weights_[0], 0.25, atol=1e-5)
+    assert {array.dtype for array in arrays_of(dbn)} == {np.dtype(dtype)}
+
+
+@both
+def test_what_was_followed_once_is_no_longer_news(estimator, digits):
+    """Directed weights may be set after it, for fine-tuning to go on from."""
+    X, y = digits[0][:50], digits[1][:50]
+    dbn = quick(estimator, fine_tuning=None, warm_start=True).fit(X, y)
+    dbn.rbms_[0].components_ = 2 * dbn.rbms_[0].components_
+    dbn.fit(X, y)
+    dbn.recognition_weights_[0] = np.full(dbn.recognition_weights_[0].shape, 0.25)
+    dbn.top_rbm_.components_ = np.full(dbn.top_rbm_.components_.shape, 0.5)
+    dbn.set_params(fine_tuning="up-down", learning_rate=1e-9).fit(X, y)
+    np.testing.assert_allclose(dbn.recognition_weights_[0], 0.25, atol=1e-5)
+    np.testing.assert_allclose(dbn.top_rbm_.components_, 0.5, atol=1e-5)
 
 
 def test_pre_trained_layers_and_weights_set_by_hand_contradict(digits):
@@ -1012,8 +1033,15 @@ def test_a_top_that_sees_no_labels_is_a_clear_error(digits):
     dbn = quick(FAST[0]).fit(X, y)
     rows = np.random.default_rng(0).random((50, 12 + len(dbn.classes_)))
     dbn.top_rbm_ = RBMTransformer(8, n_iter=1).fit(rows)
+    with pytest.raises(ValueError, match="softmax block of 10 labels"):
+        dbn.predict(X)
+    few = np.hstack([rows[:, :14], np.eye(8)[np.arange(50) % 8]])
+    blocks = [("bernoulli", 14), ("softmax", 8)]
+    dbn.top_rbm_ = RBMTransformer(8, visible=blocks, n_iter=1).fit(few)
     for use in (dbn.predict, lambda X: dbn.partial_fit(X, y)):
-        with pytest.raises(ValueError, match=r"softmax block of 10 labels.*'bernoulli"):
+        with pytest.raises(
+            ValueError, match=r"softmax block of 10 labels.*'softmax', 8"
+        ):
             use(X)
 
 
@@ -1034,6 +1062,14 @@ def test_momentum_of_one_objective_is_not_that_of_another(digits):
     before = [array.copy() for array in dbn.generative_weights_]
     dbn.set_params(fine_tuning="discriminative", n_iter=5).fit(X, y)
     np.testing.assert_array_equal(dbn.generative_weights_[0], before[0])
+
+
+def test_averages_go_on_with_another_objective(digits):
+    X, y = digits[0][:50], digits[1][:50]
+    dbn = quick(FAST[0], warm_start=True).fit(X, y)
+    n_averaged = dbn.training_state_["n_averaged"]
+    dbn.set_params(fine_tuning="discriminative", n_iter=3).fit(X, y)
+    assert dbn.training_state_["n_averaged"] == n_averaged * 3 / 2
 
 
 def test_offsets_follow_in_hybrid_whatever_the_recognition_rate(digits):

@@ -1967,8 +1967,9 @@ def test_a_mean_of_other_columns_is_a_clear_error():
     assert rbm.impute(X).shape == X.shape
 
 
-def test_chains_may_be_a_list():
-    rbm = small(algorithm="pcd").fit(binary_rows())
+@pytest.mark.parametrize("algorithm", ["pcd", "pt"])
+def test_chains_may_be_a_list(algorithm):
+    rbm = small(algorithm=algorithm).fit(binary_rows())
     expected = rbm.sample(3, random_state=0)
     rbm.h_samples_ = rbm.h_samples_.tolist()
     np.testing.assert_array_equal(rbm.sample(3, random_state=0), expected)
@@ -1993,3 +1994,12 @@ def test_gaussian_columns_far_from_zero_begin_as_those_around_it():
     rbm = RBMTransformer(3, visible="gaussian", n_iter=0, random_state=0)
     near, far = (clone(rbm).fit(rows) for rows in (X, X + 1e9))
     np.testing.assert_allclose(far.components_, near.components_, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_same_rows_in_another_order_count_once(dtype):
+    X, rng = binary_rows(200).astype(dtype), np.random.default_rng(1)
+    rbm = small()
+    for _ in range(5):
+        rbm.partial_fit(X[rng.permutation(len(X))])
+    assert rbm.training_state_["seen"]["weight"] == len(X)

@@ -16,6 +16,8 @@ BLOCK_BYTES = 2**22
 # Bytes of the means of a layer that are kept for training what is above it.
 MOST_KEPT = 2**30
 LARGEST_TOTAL = 1e300
+# Standard deviations from zero beyond which squares are taken around the mean.
+FAR = 100
 
 
 def block_size(n_columns, itemsize):
@@ -130,7 +132,7 @@ class Rows:
         for part in self.parts(features.sizes):
             features.function(self.take(np.arange(part.start, part.stop)), X[part])
         rows = Rows(X, self.dtype)
-        rows.weights, rows.total_weight = self.weights, self.total_weight
+        rows.weights = self.weights
         return rows
 
     def _pick(self, chosen, out):
@@ -144,28 +146,31 @@ class Rows:
     def statistics(self):
         """:class:`Statistics` of the weighted rows, accumulated block by block.
 
-        Sums are of what rows differ from the first one, lest a mean that is large
-        beside the spread leave nothing of it.
+        Squares are of what rows differ from an origin, lest a mean that is large beside
+        the spread leave nothing of it.
         """
-        total, power = np.zeros((2, self.n_columns))
-        origin = self.first(1).astype(np.float64)
+        total, moved, power = np.zeros((3, self.n_columns))
         low, high = np.full((2, self.n_columns), np.inf) * [[1], [-1]]
         sizes = () if self.features is None else self.features.sizes
+        origin = None
         with np.errstate(over="ignore", invalid="ignore"):
             for part in self.parts(sizes):
                 which = np.arange(part.start, part.stop)
-                rows = self.take(which)
+                rows, weights = self.take(which), None
+                if self.weights is not None:
+                    weights = self.weights[which].astype(np.float64)
                 np.minimum(low, rows.min(axis=0), out=low)
                 np.maximum(high, rows.max(axis=0), out=high)
-                rows = rows - origin
-                weighted = rows
-                if self.weights is not None:
-                    weighted = rows * self.weights[which, None].astype(np.float64)
-                total += weighted.sum(axis=0)
-                power += np.einsum("ij,ij->j", weighted, rows)
+                total += weighted_sum(rows, weights)
+                if origin is None:
+                    origin = remote(rows)
+                if origin.any():
+                    rows -= origin
+                    moved += weighted_sum(rows, weights)
+                power += weighted_sum(rows, weights, rows)
             mean = total / len(self)
-            variance = np.maximum(power / len(self) - mean * mean, 0)
-        mean += origin[0]
+            centre = moved / len(self) if origin.any() else mean
+            variance = np.maximum(power / len(self) - centre * centre, 0)
         return Statistics(mean.astype(self.dtype), low, high, variance)
 
     def as_single_batch(self, counts=None, codes=None):
@@ -187,6 +192,23 @@ class Rows:
         if self.weights is not None:
             self.weights = self.weights[order]
         return self
+
+
+def remote(rows):
+    """Column means where they are far beyond the spread, else zeros."""
+    mean, spread = rows.mean(axis=0), rows.std(axis=0)
+    return np.where(np.abs(mean) > FAR * spread, mean, 0).astype(rows.dtype)
+
+
+def weighted_sum(rows, weights, other=None):
+    """``Σ_i w_i x_ij``, or ``Σ_i w_i x_ij y_ij``, in float64."""
+    if weights is None and other is None:
+        return rows.sum(axis=0, dtype=np.float64)
+    if weights is None:
+        return np.einsum("ij,ij->j", rows, other, dtype=np.float64)
+    if other is None:
+        return np.dot(weights, rows)
+    return np.einsum("i,ij,ij->j", weights, rows, other)
 
 
 def rows_for_batches(X, dtype, weights, batch_size):

@@ -15,6 +15,7 @@ from sklearn_dbn.boltzmann.data import (
     slices,
 )
 from tests.boltzmann import assert_rounding, every_dtype
+from tests.fits import peak_of
 
 N_ROWS, N_COLUMNS = 13, 4
 
@@ -258,3 +259,39 @@ def test_the_data_are_only_read():
     before = X.copy()
     rows_for_batches(X, float, np.arange(N_ROWS) % 3, 100).statistics()
     np.testing.assert_array_equal(X, before)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_variances_are_those_around_a_mean_however_large(weighted):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((3000, 3)) + np.array([0, 1e8, -1e9])
+    weights = rng.random(3000) if weighted else None
+    found = Rows(X, X.dtype, weights).statistics()
+    mean = np.average(X, axis=0, weights=weights)
+    expected = np.average((X - mean) ** 2, axis=0, weights=weights)
+    np.testing.assert_allclose(found.variance, expected, rtol=1e-5)
+    np.testing.assert_allclose(found.mean, mean, rtol=1e-12, atol=1e-12)
+
+
+def test_an_outlier_of_no_weight_leaves_the_variance():
+    X = np.random.default_rng(0).standard_normal((300, 2))
+    X[0], weights = 1e9, np.ones(300)
+    weights[0] = 1e-20
+    found = Rows(X, X.dtype, weights).statistics()
+    np.testing.assert_allclose(found.variance, X[1:].var(axis=0), rtol=0.1)
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_features_above_a_wide_layer_take_little_memory(kept, monkeypatch):
+    X, wide = np.zeros((3000, 8), np.float32), np.zeros((8, 4000), np.float32)
+    if not kept:
+        monkeypatch.setattr(data, "MOST_KEPT", 0)
+
+    def narrow(rows, out):
+        out[...] = np.dot(rows, wide)[:, :2]
+
+    rows = data.features_of(Rows(X, X.dtype), narrow, [4000, 2])
+    assert rows.n_columns == 2 and (rows.features is None) == kept
+    # The wide layer of all rows takes 48 MB.
+    again = peak_of(lambda: data.features_of(Rows(X, X.dtype), narrow, [4000, 2]))
+    assert max(again, peak_of(rows.statistics)) < 12e6
