@@ -323,8 +323,7 @@ default="up-down"
             make_units(templates[0].visible, widths[0])
         below = "bernoulli" if weights else templates[0].visible
         _require_label_block(top_rbm, below, widths[-1], len(classes))
-        if not weights:
-            _require_same_bias(top_rbm, intercepts[0])
+        _require_same_bias(top_rbm, weights, intercepts[0])
         rng = make_generator(self.random_state)
         vars(self).update(
             classes_=classes,
@@ -731,10 +730,10 @@ def _require_label_block(top_rbm, below, n_below, n_labels):
         )
 
 
-def _require_same_bias(top_rbm, intercept):
-    """Raise if the data's biases are not those of the RBM that sees the data."""
+def _require_same_bias(top_rbm, weights, intercept):
+    """Raise if the top sees the data, but has other biases of theirs."""
     bias = np.asarray(top_rbm.intercept_visible_)[: len(intercept)]
-    if not np.array_equal(bias.astype(intercept.dtype), intercept):
+    if not weights and not np.array_equal(bias.astype(intercept.dtype), intercept):
         raise ValueError(
             "intercepts[0] differs from the intercept_visible_ of top_rbm, which sees "
             "the data itself. Give its first columns as intercepts[0]."

@@ -34,8 +34,13 @@ def test_the_code_of_the_readme_runs_in_its_order(monkeypatch):
     assert np.isfinite(names["whole"]).all()
 
 
-def test_the_recipes_do_what_they_say():
-    names = names_after(ROOT / "doc" / "how-to.md")
+@pytest.fixture(scope="module")
+def recipes():
+    return names_after(ROOT / "doc" / "how-to.md")
+
+
+def test_the_recipes_do_what_they_say(recipes):
+    names = recipes
     named = names["probabilities"].argmax(axis=1) == names["city"]
     assert named.mean() > 0.7
     assert np.abs(names["probabilities"].sum(axis=1) - 1).max() < 1e-6
@@ -48,8 +53,8 @@ def test_the_recipes_do_what_they_say():
     assert names["classifier"].score(names["X"], names["y"]) > 0.8
 
 
-def test_a_recipe_for_stopping_early_stops_early():
-    names = names_after(ROOT / "doc" / "how-to.md")
+def test_the_recipe_for_stopping_early_stops_early(recipes):
+    names = recipes
     rbm, X = names["RBMTransformer"](100, n_iter=100, random_state=0), names["X"]
     rbm.set_callbacks(names["StopWhenWorse"](X[1500:])).fit(X[:1500])
     assert 1 < rbm.n_iter_ < 100
