@@ -10,6 +10,7 @@ import joblib
 import numpy as np
 
 import sklearn_dbn
+from sklearn_dbn.boltzmann.kernels import compiled
 from sklearn_dbn.datasets import load_mnist
 
 OUT = Path(__file__).parent / "out"
@@ -24,9 +25,10 @@ def describe_machine():
         model = next(
             (x.split(":")[1].strip() for x in lines if "model name" in x), model
         )
+    loops = "by numpy" if compiled() is None else "compiled"
     return (
         f"{model}, {os.cpu_count()} cores, Python {platform.python_version()}, "
-        f"numpy {np.__version__}, sklearn_dbn {sklearn_dbn.__version__}"
+        f"numpy {np.__version__}, sklearn_dbn {sklearn_dbn.__version__}, loops {loops}"
     )
 
 

@@ -1,12 +1,15 @@
 """Lets the tests import ``tests`` however pytest was started."""
 
 import importlib
+import os
 import sys
 from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
 sys.path.append(str(Path(__file__).parent.parent))
+# As without numba, unless said otherwise; tests of the engine see to both.
+os.environ.setdefault("SKLEARN_DBN_COMPILED", "0")
 
 
 def pytest_configure(config):

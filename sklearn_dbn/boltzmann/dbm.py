@@ -15,8 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sklearn_dbn.boltzmann import kernels
 from sklearn_dbn.boltzmann.rbm import RBM, clamped_start
-from sklearn_dbn.boltzmann.units import Bernoulli, logistic
+from sklearn_dbn.boltzmann.units import Bernoulli
 
 
 @dataclass
@@ -199,7 +200,7 @@ def first_guess(dbm, field):
         if layer > 1:
             field = np.dot(means[-1], dbm.weights[layer - 1])
             field += dbm.biases[layer]
-        means.append(logistic(with_input_doubled(dbm, field, layer)))
+        means.append(kernels.logistic(with_input_doubled(dbm, field, layer)))
     return means
 
 
@@ -221,7 +222,7 @@ def sweep(dbm, field, means, damping=0.0):
     for start in (1, 2):
         for layer in range(start, dbm.n_layers + 1, 2):
             new = hidden_field(dbm, field, state, layer)
-            logistic(new, out=new)
+            kernels.logistic(new, out=new)
             old = means[layer - 1]
             if damping:
                 new += damping * (old - new)
@@ -248,7 +249,7 @@ def renew_odd(dbm, field, means):
     """
     state = [None, *means]
     for layer in dbm.odd if dbm.n_layers > 1 else []:
-        logistic(hidden_field(dbm, field, state, layer), out=means[layer - 1])
+        kernels.logistic(hidden_field(dbm, field, state, layer), out=means[layer - 1])
 
 
 def posterior(dbm, field, settings):

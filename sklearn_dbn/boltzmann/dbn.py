@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from sklearn_dbn.boltzmann import kernels
 from sklearn_dbn.boltzmann.data import Rows, slices
 from sklearn_dbn.boltzmann.rbm import RBM
 from sklearn_dbn.boltzmann.units import (
@@ -225,17 +226,29 @@ def label_scores(net, penultimate):
     weights, bias = weights - weights[0], net.top.hidden_bias + weights[0]
     scores = np.zeros((len(penultimate), net.n_labels), penultimate.dtype)
     in_range = np.abs(weights).max(initial=0) <= reach(weights.dtype) / 8
-    pairs = pairs_of_factors(np.exp(weights[1:])) if in_range else None
-    n_pairs = max(1, factors_in_range(weights) // 2)
+    factors = np.exp(weights[1:]) if in_range else None
+    n_factors = factors_in_range(weights)
     for part in slices(len(scores), ROWS_AT_ONCE):
         field = np.dot(below.T, penultimate[part].T)
         field += bias[:, None]
         if in_range:
-            scores[part, 1:] = products_of_labels(field, pairs, n_pairs).T
+            scores[part, 1:] = sums_of_mixtures(field, factors, n_factors).T
         else:
             scores[part] = sums_of_labels(field, weights)
     scores += net.top.visible_bias[net.n_penultimate :]
     return scores
+
+
+def sums_of_mixtures(field, factors, n_factors):
+    """``Σ_j log(1 - p_j + p_j exp(w_yj))`` of every label and row.
+
+    ``field`` is (n_top, n_rows), ``factors`` are ``exp(w)`` of every label but the
+    first, of which ``n_factors`` may be multiplied.
+    """
+    if kernels.has_loops(field.dtype):
+        products, exponents = kernels.mixtures(field, factors.T, max(1, n_factors))
+        return np.log(products) + exponents * field.dtype.type(math.log(2))
+    return sums_by_pairs(field, pairs_of_factors(factors), max(1, n_factors // 2))
 
 
 def pairs_of_factors(factors):
@@ -247,13 +260,13 @@ def pairs_of_factors(factors):
     return np.stack([np.ones_like(first), first, second, first * second], axis=-1)
 
 
-def products_of_labels(field, pairs, n_pairs):
-    """``Σ_j log(1 - p_j + p_j exp(w_yj))`` of every label and row.
+def sums_by_pairs(field, pairs, n_pairs):
+    """:func:`sums_of_mixtures` by matrix products.
 
-    ``field`` is (n_top, n_rows). Factors of two units, ``(1 - p + p e)(1 - p' + p'
-    f)``, are polynomials in e and f, so that one small matrix product gives them for
-    all labels; ``n_pairs`` of them may be multiplied. With the odds ``o = exp(a)``,
-    their coefficients are ``1, o, o', o o'``, divided by ``(1 + o)(1 + o')``.
+    Factors of two units, ``(1 - p + p e)(1 - p' + p' f)``, are polynomials in e and f,
+    so that one small matrix product gives them for all labels; ``n_pairs`` of them may
+    be multiplied. With the odds ``o = exp(a)``, their coefficients are ``1, o, o',
+    o o'``, divided by ``(1 + o)(1 + o')``.
     """
     # Beyond this field units are on to the last digit, whatever labels add.
     furthest = reach(field.dtype) / 3

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sklearn_dbn.boltzmann import updates
+from sklearn_dbn.boltzmann import kernels, updates
 from sklearn_dbn.boltzmann.data import slices
 from sklearn_dbn.boltzmann.dbn import (
     factors_in_range,
@@ -25,7 +25,7 @@ from sklearn_dbn.boltzmann.dbn import (
     reach,
     top_field,
 )
-from sklearn_dbn.boltzmann.units import log_product, logistic, uniform
+from sklearn_dbn.boltzmann.units import log_product, uniform
 from sklearn_dbn.boltzmann.updown import UpDown
 
 # Ratios worked on at once.
@@ -150,7 +150,11 @@ def margin_gradient(net, v, labels):
     n = net.n_penultimate
     means, _ = forward(net, v, [None] * (1 + len(net.recognition)))
     field = top_field(net, means[-1])
-    on, off, bias = logistic(field), logistic(-field), net.top.visible_bias[n:]
+    on, off, bias = (
+        kernels.logistic(field),
+        kernels.logistic(-field),
+        net.top.visible_bias[n:],
+    )
     total, _ = label_gradient(net, on, off, labels, bias, errors_of=margin_errors)
     error = np.dot(total, net.top.weights[:n].T)
     for layer, mean in zip(reversed(net.recognition), reversed(means[1:]), strict=True):
@@ -187,7 +191,7 @@ def top_gradient(net, penultimate, labels, mask, share, rate, out):
     """
     n = net.n_penultimate
     field = top_field(net, penultimate)
-    on, off = logistic(field), logistic(-field)
+    on, off = kernels.logistic(field), kernels.logistic(-field)
     bias = net.top.visible_bias[n:]
     if mask is not None:
         field += np.dot(labels, net.top.weights[n:])

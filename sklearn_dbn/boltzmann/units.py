@@ -31,6 +31,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sklearn_dbn.boltzmann import kernels
+
 LOG_2PI = math.log(2 * math.pi)
 # How far a mean stays from 0 and 1 where its field is asked for.
 MEAN_MARGIN = 1e-3
@@ -41,17 +43,6 @@ CELL = np.float32(2**-16)
 FEW_NUMBERS = 4096
 # So many ratios between 1/2 and 2 may be multiplied without leaving float32.
 RATIOS_IN_RANGE = 64
-
-
-def logistic(field, out=None):
-    """``1 / (1 + exp(-field))``, without warning or overflow at any finite field."""
-    # numpy.negative (2.2 to 2.4 at least) of one column of arrays of 8 float64, or 4
-    # float32, columns into one of such an array negates other rows.
-    out = np.multiply(field, -1, out=out)
-    with np.errstate(over="ignore", under="ignore"):
-        np.exp(out, out=out)
-    out += 1
-    return np.reciprocal(out, out=out)
 
 
 def softplus(field):
@@ -100,13 +91,13 @@ def uniform(rng, shape, dtype, out=None, low=0):
     words = rng.bit_generator.random_raw((out.size + 3) // 4)
     bits = words.view(np.uint16)[: out.size].reshape(out.shape)
     cell = CELL * np.float32(1 - low)
-    np.multiply(bits, cell, out=out)
-    out += np.float32(low) + cell * np.float32(rng.integers(256) / 256)
+    low = np.float32(low) + cell * np.float32(rng.integers(256) / 256)
+    kernels.spread(bits, cell, low, out)
     return out
 
 
 def _fill(out, values):
-    if out is None:
+    if out is None or out is values:
         return values
     out[...] = values
     return out
@@ -125,18 +116,15 @@ class Bernoulli(Family):
     """Independent binary units, on with probability ``logistic(field)``."""
 
     def mean(self, field, out=None):
-        return logistic(field, out)
+        return kernels.logistic(field, out)
 
     def draw(self, mean, rng, out=None):
         noise = uniform(rng, mean.shape, mean.dtype, out)
-        return np.less(noise, mean, out=noise if out is None else out)
+        return _fill(out, kernels.below(noise, mean))
 
     def sample(self, field, rng, out=None):
-        """On where ``tanh(field / 2)`` exceeds a number uniform in [-1, 1)."""
-        field *= 0.5
-        np.tanh(field, out=field)
         noise = uniform(rng, field.shape, field.dtype, out, low=-1)
-        return np.less(noise, field, out=noise if out is None else out)
+        return _fill(out, kernels.below_tanh(noise, field))
 
     def cumulant(self, field):
         return _total(softplus(field))

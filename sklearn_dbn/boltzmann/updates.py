@@ -22,6 +22,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sklearn_dbn.boltzmann import kernels
+
 OFFSET_RATE = 0.05
 TINY = 1e-300
 DECAY_EVERY = 8
@@ -163,11 +165,10 @@ def shrink_centred(parameters, kept, offsets):
 def move(parameters, velocity, step, momentum):
     """Heavy-ball momentum: ``velocity = momentum * velocity + step``, then move."""
     if momentum:
-        velocity *= momentum
-        velocity += step
+        kernels.move(parameters, velocity, step, momentum)
     else:
         velocity[...] = step
-    parameters += velocity
+        parameters += velocity
 
 
 def require_finite(names, arrays, epoch):

@@ -1,11 +1,13 @@
 """Cases that the tests of the engine share: layers, machines, tolerances."""
 
 import functools
+import importlib.util
 import itertools
 
 import numpy as np
 import pytest
 
+from sklearn_dbn.boltzmann import kernels
 from sklearn_dbn.boltzmann.dbm import DBM
 from sklearn_dbn.boltzmann.rbm import RBM
 from sklearn_dbn.boltzmann.units import Bernoulli, Gaussian, Joint, Softmax
@@ -25,6 +27,14 @@ DISCRETE = {name: LAYERS[name] for name in ("bernoulli", "softmax", "joint")}
 every_layer = pytest.mark.parametrize("blocks", LAYERS.values(), ids=LAYERS)
 discrete_layers = pytest.mark.parametrize("blocks", DISCRETE.values(), ids=DISCRETE)
 every_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+
+# Loops over arrays, of which those compiled are there where numba is installed.
+LOOPS = ["numpy", "compiled"] if importlib.util.find_spec("numba") else ["numpy"]
+
+
+def use_loops(loops, monkeypatch):
+    monkeypatch.setenv(kernels.SWITCH, str(int(loops == "compiled")))
+    kernels.compiled.cache_clear()
 
 
 def units_of(blocks):

@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 from scipy import stats
-from scipy.special import expit
 
 from sklearn_dbn.boltzmann.units import (
     MEAN_MARGIN,
@@ -14,7 +13,6 @@ from sklearn_dbn.boltzmann.units import (
     Joint,
     Softmax,
     log_product,
-    logistic,
     softplus,
     uniform,
 )
@@ -436,30 +434,13 @@ def test_mean_leaves_its_argument_alone_without_out(blocks):
     np.testing.assert_array_equal(fields, before)
 
 
-# --- logistic and softplus ----------------------------------------------------
+# --- softplus -----------------------------------------------------------------
 
 
 def finite_range(dtype):
     """Points between which ``exp`` neither overflows nor becomes subnormal."""
     end = 0.98 * math.log(np.finfo(dtype).max)
     return np.linspace(-end, end, 4001).astype(dtype)
-
-
-@every_dtype
-def test_logistic_is_expit_to_a_few_ulp(dtype):
-    x = finite_range(dtype)
-    expected = expit(x.astype(np.float64)).astype(dtype)
-    np.testing.assert_array_max_ulp(logistic(x), expected, maxulp=4)
-
-
-@every_dtype
-@pytest.mark.parametrize("n_columns", range(1, 20))
-def test_logistic_of_single_columns_of_any_array(dtype, n_columns):
-    fields = np.random.default_rng(0).standard_normal((6, n_columns)).astype(dtype)
-    expected, found = expit(fields.astype(np.float64)), fields.copy()
-    for column in np.split(found, n_columns, axis=1):
-        logistic(column, out=column)
-    np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 @every_dtype
@@ -470,9 +451,8 @@ def test_softplus_is_logaddexp_to_a_few_ulp(dtype):
 
 
 @every_dtype
-def test_logistic_and_softplus_have_their_limits(dtype):
+def test_softplus_has_its_limits(dtype):
     x = np.array([-np.finfo(dtype).max, -1e4, 1e4, np.finfo(dtype).max], dtype)
-    np.testing.assert_array_equal(logistic(x), [0, 0, 1, 1])
     np.testing.assert_array_equal(softplus(x), np.maximum(x, 0))
 
 

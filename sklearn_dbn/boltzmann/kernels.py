@@ -1,0 +1,144 @@
+"""Loops over all numbers of an array: by numpy, or compiled where numba is installed.
+
+numpy goes over an array once for each operation. Where numba is (the optional extra
+``fast``), contiguous float32 arrays are gone over once, by :mod:`compiled`, with the
+same random numbers; results differ from numpy's by rounding. The environment variable
+``SKLEARN_DBN_COMPILED`` set to 0 leaves everything to numpy, set to 1 makes it an error
+if numba is missing.
+"""
+
+import functools
+import importlib
+import os
+
+import numpy as np
+
+SWITCH = "SKLEARN_DBN_COMPILED"
+
+
+@functools.cache
+def compiled():
+    """The module of that name, or None.
+
+    Raises
+    ------
+    ImportError
+        If the switch is 1 and numba cannot be imported, or finds no directory to keep
+        what it compiles.
+    ValueError
+        If the switch is something else than 0 and 1.
+    """
+    switch = os.environ.get(SWITCH)
+    if switch not in (None, "0", "1"):
+        raise ValueError(f"{SWITCH}={switch!r} has to be 0 or 1, or not be set")
+    if switch == "0":
+        return None
+    try:
+        return importlib.import_module("sklearn_dbn.boltzmann.compiled")
+    except (ImportError, RuntimeError) as error:
+        if switch is None:
+            return None
+        raise ImportError(
+            f"{SWITCH}=1 asks for compiled loops, which need numba ({error}): pip "
+            f"install 'sklearn_dbn[fast]', or do not set {SWITCH}"
+        ) from error
+
+
+def has_loops(dtype):
+    """Whether there are compiled loops for arrays of such numbers."""
+    return dtype == np.float32 and compiled() is not None
+
+
+def plain(array):
+    """Whether an array is contiguous, aligned and may be written to."""
+    return array.flags.carray
+
+
+def spread(bits, cell, low, out):
+    """``low + cell * bits``, of 16-bit numbers, in contiguous ``out``."""
+    if has_loops(out.dtype):
+        compiled().spread(bits.reshape(-1), cell, low, out.reshape(-1))
+        return
+    np.multiply(bits, cell, out=out)
+    out += low
+
+
+def logistic(field, out=None):
+    """``1 / (1 + exp(-field))``, without warning or overflow at any finite field."""
+    if has_loops(field.dtype):
+        means = np.empty_like(field, order="C") if out is None else out
+        if not plain(means):
+            out[...] = logistic(field)
+            return out
+        if means is not field:
+            means[...] = field
+        compiled().logistic(means.reshape(-1))
+        return means
+    # numpy.negative (2.2 to 2.4 at least) of one column of arrays of 8 float64, or 4
+    # float32, columns into one of such an array negates other rows.
+    out = np.multiply(field, -1, out=out)
+    with np.errstate(over="ignore", under="ignore"):
+        np.exp(out, out=out)
+    out += 1
+    return np.reciprocal(out, out=out)
+
+
+def below_tanh(noise, field):
+    """1 where ``noise`` is below ``tanh(field / 2)``, else 0, in ``noise``.
+
+    Spoils ``field``. With noise uniform in [-1, 1), the probability of 1 is
+    ``logistic(field)``.
+    """
+    if has_loops(noise.dtype):
+        compiled().below_tanh(noise.reshape(-1), as_vector(field))
+        return noise
+    field *= 0.5
+    np.tanh(field, out=field)
+    return np.less(noise, field, out=noise)
+
+
+def below(noise, mean):
+    """1 where ``noise`` is below ``mean``, else 0, in ``noise``."""
+    if has_loops(noise.dtype):
+        compiled().below(noise.reshape(-1), as_vector(mean))
+        return noise
+    return np.less(noise, mean, out=noise)
+
+
+def as_vector(array):
+    """All numbers of an array as one, copied where it is not plain."""
+    return (array if plain(array) else array.copy()).reshape(-1)
+
+
+def move(parameters, velocity, step, momentum):
+    """``velocity = momentum * velocity + step``, then parameters by it, in place."""
+    if has_loops(parameters.dtype):
+        compiled().move(parameters, velocity, step, momentum)
+        return
+    velocity *= momentum
+    velocity += step
+    parameters += velocity
+
+
+def mixtures(field, factors, n_at_once):
+    """``Π_j (1 - p_j + p_j e_jk)`` with ``p = logistic(field)``; compiled loops only.
+
+    Parameters
+    ----------
+    field : ndarray of shape (n_units, n_rows)
+        Fields of the units.
+    factors : ndarray of shape (n_units, n_labels)
+        Factors ``e`` of every unit and label.
+    n_at_once : int
+        How many of the terms, or of their inverses, may be multiplied in range.
+
+    Returns
+    -------
+    products, exponents : ndarray of shape (n_labels, n_rows)
+        The products are ``products * 2 ** exponents``.
+    """
+    shape = factors.shape[1], field.shape[1]
+    products, exponents = np.ones(shape, np.float32), np.zeros(shape, np.float32)
+    field, factors = np.ascontiguousarray(field), np.ascontiguousarray(factors)
+    compiled().mix(field, factors, products, exponents, n_at_once)
+    return products, exponents

@@ -1,0 +1,218 @@
+"""Loops over arrays, by numpy and compiled, against what they stand for."""
+
+import importlib
+import math
+
+import numpy as np
+import pytest
+from scipy.special import expit
+
+from sklearn_dbn.boltzmann import dbn, kernels
+from sklearn_dbn.boltzmann.units import FEW_NUMBERS, Bernoulli, Joint, Softmax, uniform
+from tests.boltzmann import LOOPS, every_dtype, use_loops
+
+needs_numba = pytest.mark.skipif(len(LOOPS) == 1, reason="numba is not installed")
+few_and_many = pytest.mark.parametrize("n_rows", [3, 2 * FEW_NUMBERS])
+
+
+def finite_range(dtype):
+    """Fields whose exponentials neither overflow nor become subnormal."""
+    end = 0.98 * math.log(np.finfo(dtype).max)
+    return np.linspace(-end, end, 40_001).astype(dtype)
+
+
+@every_dtype
+def test_logistic_is_expit_to_a_few_ulp(dtype):
+    x = finite_range(dtype)
+    expected = expit(x.astype(np.float64)).astype(dtype)
+    np.testing.assert_array_max_ulp(kernels.logistic(x), expected, maxulp=4)
+
+
+@every_dtype
+def test_logistic_has_its_limits(dtype):
+    most = np.finfo(dtype).max
+    x = np.array([-np.inf, -most, -1e4, -most.dtype.type(720), 1e4, most, np.inf])
+    expected = [0, 0, 0, 0, 1, 1, 1]
+    np.testing.assert_array_equal(kernels.logistic(x.astype(dtype)), expected)
+
+
+@every_dtype
+def test_logistic_falls_to_zero_without_a_step(dtype):
+    """Where the exponential leaves the numbers of the dtype."""
+    end = math.log(np.finfo(dtype).max)
+    means = kernels.logistic(np.linspace(-1.01 * end, -0.9 * end, 10_001).astype(dtype))
+    assert (np.diff(means) >= 0).all()
+    assert means.max() < 2 * math.exp(-0.9 * end)
+
+
+@every_dtype
+def test_what_is_not_a_number_stays_so(dtype):
+    x = np.array([np.nan, 0], dtype)
+    np.testing.assert_array_equal(kernels.logistic(x), [np.nan, 0.5])
+    noise = np.zeros(2, dtype)
+    np.testing.assert_array_equal(kernels.below_tanh(noise, x), [0, 0])
+    noise = np.zeros(2, dtype)
+    np.testing.assert_array_equal(
+        kernels.below(noise, np.array([np.nan, 1], dtype)), [0, 1]
+    )
+
+
+@every_dtype
+@pytest.mark.parametrize("n_columns", range(1, 20))
+def test_logistic_of_single_columns_of_any_array(dtype, n_columns):
+    fields = np.random.default_rng(0).standard_normal((6, n_columns)).astype(dtype)
+    expected, found = expit(fields.astype(np.float64)), fields.copy()
+    for column in np.split(found, n_columns, axis=1):
+        kernels.logistic(column, out=column)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def arrays_of_every_kind(fields):
+    """The same numbers in arrays that are not plain."""
+    read_only = fields.copy()
+    read_only.flags.writeable = False
+    buffer = np.empty(fields.nbytes + 1, np.uint8)
+    shifted = buffer[1:].view(fields.dtype).reshape(fields.shape)
+    shifted[...] = fields
+    return {
+        "plain": fields.copy(),
+        "transposed": fields.T.copy().T,
+        "every other": np.repeat(fields, 2, axis=1)[:, ::2],
+        "read only": read_only,
+        "not aligned": shifted,
+    }
+
+
+@every_dtype
+def test_logistic_of_any_array_into_any_other(dtype):
+    fields = np.random.default_rng(0).standard_normal((7, 5)).astype(dtype)
+    expected = expit(fields.astype(np.float64))
+    for kind, given in arrays_of_every_kind(fields).items():
+        np.testing.assert_allclose(kernels.logistic(given), expected, rtol=1e-6)
+        np.testing.assert_array_equal(given, fields)
+        for out in arrays_of_every_kind(np.zeros_like(fields)).values():
+            if out.flags.writeable:
+                assert kernels.logistic(given, out=out) is out, kind
+                np.testing.assert_allclose(out, expected, rtol=1e-6)
+        if given.flags.writeable:
+            kernels.logistic(given, out=given)
+            np.testing.assert_allclose(given, expected, rtol=1e-6)
+
+
+@every_dtype
+def test_comparisons_with_any_array(dtype):
+    rng = np.random.default_rng(0)
+    noise, fields = rng.uniform(-1, 1, (7, 5)), rng.standard_normal((7, 5))
+    on = noise < np.tanh(fields / 2)
+    noise, fields = noise.astype(dtype), fields.astype(dtype)
+    for given in arrays_of_every_kind(fields).values():
+        if given.flags.writeable:
+            found = kernels.below_tanh(noise.copy(), given)
+            np.testing.assert_array_equal(found, on)
+    for given in arrays_of_every_kind(fields).values():
+        found = kernels.below(noise.copy(), given)
+        np.testing.assert_array_equal(found, noise < fields)
+        assert found.dtype == dtype
+
+
+@every_dtype
+def test_spread_numbers(dtype):
+    bits = np.array([[0, 1, 2**15], [2**16 - 1, 3, 7]], np.uint16)
+    out = np.empty(bits.shape, dtype)
+    kernels.spread(bits, np.float32(2**-16), np.float32(2**-20), out)
+    np.testing.assert_array_equal(out, bits * 2.0**-16 + 2.0**-20)
+
+
+@needs_numba
+@few_and_many
+def test_both_loops_draw_the_same_numbers(n_rows, monkeypatch):
+    """Rounding may turn one draw in a million."""
+    fields = np.random.default_rng(0).normal(0, 3, (n_rows, 7)).astype(np.float32)
+    found = {}
+    for loops in LOOPS:
+        use_loops(loops, monkeypatch)
+        rng = np.random.default_rng(1)
+        joint = Joint(((Bernoulli(), 4), (Softmax(), 3)))
+        sampled = [units.sample(fields.copy(), rng) for units in (Bernoulli(), joint)]
+        drawn = Bernoulli().draw(Bernoulli().mean(fields), rng)
+        found[loops] = *sampled, drawn, uniform(rng, (9,), np.float32)
+    for one, other in zip(*found.values(), strict=True):
+        assert (one != other).mean() <= 1e-4 * (n_rows > 3)
+
+
+@needs_numba
+def test_both_loops_move_parameters_to_the_same_bits(monkeypatch):
+    found = {}
+    for loops in LOOPS:
+        use_loops(loops, monkeypatch)
+        arrays = np.random.default_rng(0).standard_normal((3, 1001), np.float32)
+        kernels.move(*arrays, 0.9)
+        found[loops] = arrays
+    np.testing.assert_array_equal(*found.values())
+
+
+@every_dtype
+@pytest.mark.parametrize("n_units", [1, 7, 200])
+@pytest.mark.parametrize("scale", [0.1, 4, 1e4])
+def test_sums_of_mixtures(dtype, n_units, scale):
+    """Fields of any size; 8 factors, of 20 labels, stay in range at a time."""
+    rng = np.random.default_rng(0)
+    field = rng.normal(0, scale, (n_units, 33)).astype(dtype)
+    weights = rng.uniform(-9, 9, (20, n_units)).astype(dtype)
+    found = dbn.sums_of_mixtures(field, np.exp(weights), 8)
+    wide = weights[:, :, None].astype(np.longdouble), field.astype(np.longdouble)
+    terms = np.logaddexp(0, wide[0] + wide[1]) - np.logaddexp(0, wide[1])
+    error = 10 * np.finfo(dtype).eps * (1 + np.abs(terms).sum(axis=1))
+    assert found.dtype == dtype
+    assert (np.abs(found - terms.sum(axis=1)) <= error).all()
+
+
+@every_dtype
+def test_mixtures_of_what_is_not_a_number_are_none(dtype):
+    field = np.zeros((9, 2), dtype)
+    field[3, 1] = np.nan
+    found = dbn.sums_of_mixtures(field, np.full((1, 9), 2, dtype), 4)
+    np.testing.assert_allclose(found, [[9 * math.log(1.5), np.nan]], rtol=1e-6)
+
+
+# --- which loops there are ----------------------------------------------------------
+
+
+def without_numba(name):
+    raise ImportError("no module named numba")
+
+
+@pytest.fixture
+def _no_numba(monkeypatch):
+    monkeypatch.setattr(importlib, "import_module", without_numba)
+
+
+@pytest.mark.usefixtures("_no_numba")
+def test_numpy_does_it_where_numba_is_missing(monkeypatch):
+    monkeypatch.delenv(kernels.SWITCH)
+    kernels.compiled.cache_clear()
+    assert kernels.compiled() is None
+    assert not kernels.has_loops(np.dtype(np.float32))
+    assert kernels.logistic(np.zeros(1, np.float32)) == 0.5
+
+
+@pytest.mark.usefixtures("_no_numba")
+def test_a_wish_for_compiled_loops_names_the_extra(monkeypatch):
+    monkeypatch.setenv(kernels.SWITCH, "1")
+    kernels.compiled.cache_clear()
+    with pytest.raises(ImportError, match=r"sklearn_dbn\[fast\]"):
+        kernels.logistic(np.zeros(1, np.float32))
+
+
+@pytest.mark.usefixtures("_no_numba")
+def test_the_switch_leaves_it_to_numpy(monkeypatch):
+    monkeypatch.setenv(kernels.SWITCH, "0")
+    kernels.compiled.cache_clear()
+    assert kernels.compiled() is None
+
+
+def test_the_switch_is_0_or_1(monkeypatch):
+    monkeypatch.setenv(kernels.SWITCH, "yes")
+    kernels.compiled.cache_clear()
+    with pytest.raises(ValueError, match=f"{kernels.SWITCH}='yes'.*0 or 1"):
+        kernels.compiled()

@@ -1,0 +1,63 @@
+"""Estimators whose loops are compiled: what holds for numpy's holds for them."""
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+
+from sklearn_dbn.boltzmann import kernels
+from tests.boltzmann import LOOPS, use_loops
+from tests.fits import assert_same_fit, float_arrays
+from tests.test_estimators import ALL, every_estimator
+
+pytestmark = pytest.mark.skipif(len(LOOPS) == 1, reason="numba is not installed")
+
+
+@pytest.fixture(autouse=True)
+def _afterwards():
+    yield
+    kernels.compiled.cache_clear()
+
+
+def rows(n_rows=120):
+    rng = np.random.default_rng(0)
+    return rng.random((n_rows, 70), np.float32), np.arange(n_rows) % 3
+
+
+def wide(estimator, **params):
+    """So many units that noise is made of 16 bits a number."""
+    sizes = "n_components" if "n_components" in estimator.get_params() else None
+    sizes = {sizes: 90} if sizes else {"hidden_layer_sizes": (80, 90)}
+    batches = "batch_size" if "n_components" in sizes else "rbm__batch_size"
+    return clone(estimator).set_params(**sizes, **{batches: 60}, **params)
+
+
+@every_estimator
+def test_fits_by_both_loops_agree(estimator, monkeypatch):
+    found = []
+    for loops in LOOPS:
+        use_loops(loops, monkeypatch)
+        found.append(float_arrays(wide(estimator).fit(*rows())))
+    assert found[0].keys() == found[1].keys()
+    for name, array in found[0].items():
+        assert array.dtype == found[1][name].dtype
+        error = 1e-3 * max(1, np.abs(array).max(initial=0))
+        np.testing.assert_allclose(found[1][name], array, rtol=0, atol=error)
+
+
+@every_estimator
+def test_a_compiled_fit_goes_on_bit_for_bit(estimator, monkeypatch):
+    use_loops("compiled", monkeypatch)
+    X, y = rows()
+    once = wide(estimator, n_iter=4).fit(X, y)
+    twice = wide(estimator, n_iter=2, warm_start=True).fit(X, y)
+    assert_same_fit(twice.set_params(n_iter=4).fit(X, y), once)
+    assert_same_fit(wide(estimator, n_iter=4).fit(X, y), once)
+
+
+def test_a_compiled_classifier_has_the_same_posterior(monkeypatch):
+    X, y = rows()
+    use_loops("numpy", monkeypatch)
+    network = clone(ALL[1]).fit(X, y)
+    expected = network.predict_proba(X)
+    use_loops("compiled", monkeypatch)
+    np.testing.assert_allclose(network.predict_proba(X), expected, atol=1e-5)
