@@ -5,16 +5,21 @@ checks that fail, loops would go on number by number. numba is the optional extr
 ``fast``; :mod:`kernels` alone imports this module.
 """
 
+import math
+
 import numpy as np
 from llvmlite import ir
-from numba import float32, int64, njit, types, uint16, void
+from numba import float32, float64, int64, njit, types, uint16, void
 from numba.extending import intrinsic
 
 OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
 # A product and a sum in one rounding. Nothing else may change: NaN has to stay.
 FUSED = {"contract"}
+IN_ANY_ORDER = {"contract", "reassoc"}
 
-ONE, TWO = float32(1), float32(2)
+ZERO, ONE, TWO = float32(0), float32(1), float32(2)
+# So many numbers between 1 and 2 may be multiplied in double precision.
+FACTORS = 1000
 # Beyond these, 1 + exp(x) is 1, or infinite.
 SMALLEST, LARGEST = float32(-87), float32(88.7)
 # exp(x) = 2^n exp(r) with n whole and |r| at most log(2) / 2; log(2) in two parts, of
@@ -91,6 +96,19 @@ def below_tanh(noise, field):
 def below(noise, mean):
     for i in range(mean.shape[0]):
         noise[i] = float32(noise[i] < mean[i])
+
+
+@njit(void(float32[:, ::1], float64[::1]), fastmath=IN_ANY_ORDER, **OPTIONS)
+def softplus_sums(field, out):
+    n_units = field.shape[1]
+    for i in range(field.shape[0]):
+        for first in range(0, n_units, FACTORS):
+            kinks, product = 0.0, 1.0
+            for j in range(first, min(first + FACTORS, n_units)):
+                x = field[i, j]
+                kinks += x if not x < 0 else ZERO
+                product *= 1.0 + exponential(-abs(x))
+            out[i] += kinks + math.log(product)
 
 
 @njit(void(float32[::1], float32[::1], float32[::1], float32), **OPTIONS)

@@ -25,7 +25,6 @@ from sklearn_dbn.boltzmann.rbm import RBM
 from sklearn_dbn.boltzmann.units import (
     Bernoulli,
     Softmax,
-    softplus,
 )
 
 ENUMERABLE_UNITS = 12
@@ -313,7 +312,9 @@ def halves(rows, filler):
 
 def sums_of_labels(field, weights):
     """``Σ_j softplus(a_j + w_yj)`` of every row and label: for weights out of range."""
-    return np.stack([softplus(field.T + w).sum(axis=1) for w in weights], axis=1)
+    return np.stack(
+        [kernels.softplus(field.T + w).sum(axis=1) for w in weights], axis=1
+    )
 
 
 def reach(dtype):

@@ -110,6 +110,27 @@ def as_vector(array):
     return (array if plain(array) else array.copy()).reshape(-1)
 
 
+def softplus(field):
+    """``log(1 + exp(field))``, right to the last digit at any finite field."""
+    tail = np.abs(field)
+    np.negative(tail, out=tail)
+    with np.errstate(under="ignore"):
+        np.exp(tail, out=tail)
+        np.log1p(tail, out=tail)
+    tail += np.maximum(field, 0)
+    return tail
+
+
+def softplus_sums(field):
+    """Sums of :func:`softplus` over the last axis, in float64."""
+    if not has_loops(field.dtype):
+        return softplus(field).sum(axis=-1, dtype=np.float64)
+    sums = np.zeros(field.shape[:-1])
+    rows = as_vector(field).reshape(-1, field.shape[-1])
+    compiled().softplus_sums(rows, sums.reshape(-1))
+    return sums
+
+
 def move(parameters, velocity, step, momentum):
     """``velocity = momentum * velocity + step``, then parameters by it, in place."""
     if has_loops(parameters.dtype):

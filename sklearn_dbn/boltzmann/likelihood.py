@@ -19,9 +19,10 @@ from itertools import pairwise
 import numpy as np
 from scipy.special import logsumexp
 
+from sklearn_dbn.boltzmann import kernels
 from sklearn_dbn.boltzmann.data import slices
 from sklearn_dbn.boltzmann.rbm import Tempered
-from sklearn_dbn.boltzmann.units import Bernoulli, Softmax, softplus
+from sklearn_dbn.boltzmann.units import Bernoulli, Softmax
 
 ENUMERABLE_STATES = 2**20
 PART_STATES = 2**8
@@ -265,7 +266,7 @@ def _log_odds_bernoulli(rbm, value, fields, i):
     off = fields - value[:, None] * rbm.weights[i]
     odds = rbm.visible_bias[i] + rbm.hidden.cumulant(off + rbm.weights[i])
     odds -= rbm.hidden.cumulant(off)
-    return value * odds - softplus(odds)
+    return value * odds - kernels.softplus(odds)
 
 
 def _log_conditional_softmax(rbm, v, fields, columns):

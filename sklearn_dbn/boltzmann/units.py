@@ -45,17 +45,6 @@ FEW_NUMBERS = 4096
 RATIOS_IN_RANGE = 64
 
 
-def softplus(field):
-    """``log(1 + exp(field))``, right to the last digit at any finite field."""
-    tail = np.abs(field)
-    np.negative(tail, out=tail)
-    with np.errstate(under="ignore"):
-        np.exp(tail, out=tail)
-        np.log1p(tail, out=tail)
-    tail += np.maximum(field, 0)
-    return tail
-
-
 def log_product(ratio, n_factors):
     """``Σ_j log(ratio_j)``, at most ``n_factors`` of them multiplied first."""
     count = 1
@@ -127,7 +116,7 @@ class Bernoulli(Family):
         return _fill(out, kernels.below_tanh(noise, field))
 
     def cumulant(self, field):
-        return _total(softplus(field))
+        return kernels.softplus_sums(field).astype(field.dtype)
 
     def gain(self, high, low):
         """``cumulant(high) - cumulant(low)`` from few logarithms.
@@ -135,6 +124,8 @@ class Bernoulli(Family):
         ``softplus(f) = max(f, 0) + log(1 + exp(-|f|))``, and logarithms are taken of
         products of ratios between 1/2 and 2.
         """
+        if kernels.has_loops(high.dtype):
+            return kernels.softplus_sums(high) - kernels.softplus_sums(low)
         ratio = 1 + np.exp(-np.abs(high))
         ratio /= 1 + np.exp(-np.abs(low))
         kink = np.maximum(high, 0) - np.maximum(low, 0)

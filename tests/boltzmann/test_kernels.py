@@ -116,6 +116,43 @@ def test_comparisons_with_any_array(dtype):
 
 
 @every_dtype
+def test_softplus_is_logaddexp_to_a_few_ulp(dtype):
+    x = finite_range(dtype)
+    expected = np.logaddexp(0, x.astype(np.float64)).astype(dtype)
+    np.testing.assert_array_max_ulp(kernels.softplus(x), expected, maxulp=4)
+    found = kernels.softplus_sums(x[:, None])
+    error = 4 * np.finfo(dtype).eps
+    np.testing.assert_allclose(found, expected, rtol=error, atol=1e-15)
+
+
+@every_dtype
+def test_softplus_has_its_limits(dtype):
+    x = np.array([-np.finfo(dtype).max, -1e4, 1e4, np.finfo(dtype).max], dtype)
+    np.testing.assert_array_equal(kernels.softplus(x), np.maximum(x, 0))
+    sums = kernels.softplus_sums(x[:, None])
+    np.testing.assert_allclose(sums, np.maximum(x, 0), rtol=0, atol=1e-30)
+
+
+@every_dtype
+@pytest.mark.parametrize("n_units", [1, 999, 1001, 2500])
+def test_sums_of_softplus_are_in_double_precision(dtype, n_units):
+    fields = np.random.default_rng(0).normal(0, 3, (2, 3, n_units)).astype(dtype)
+    expected = np.logaddexp(0, fields.astype(np.float64)).sum(axis=-1)
+    for given in arrays_of_every_kind(fields[0]).values():
+        found = kernels.softplus_sums(given)
+        assert found.dtype == np.float64
+        np.testing.assert_allclose(found, expected[0], rtol=10 * np.finfo(dtype).eps)
+    np.testing.assert_allclose(kernels.softplus_sums(fields), expected, rtol=1e-6)
+
+
+@every_dtype
+def test_a_sum_with_what_is_not_a_number_is_none(dtype):
+    fields = np.array([[0, np.nan], [0, 0]], dtype)
+    expected = [np.nan, 2 * math.log(2)]
+    np.testing.assert_allclose(kernels.softplus_sums(fields), expected, rtol=1e-6)
+
+
+@every_dtype
 def test_spread_numbers(dtype):
     bits = np.array([[0, 1, 2**15], [2**16 - 1, 3, 7]], np.uint16)
     out = np.empty(bits.shape, dtype)

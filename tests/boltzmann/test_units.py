@@ -13,7 +13,6 @@ from sklearn_dbn.boltzmann.units import (
     Joint,
     Softmax,
     log_product,
-    softplus,
     uniform,
 )
 from tests import reference
@@ -432,28 +431,6 @@ def test_mean_leaves_its_argument_alone_without_out(blocks):
     before = fields.copy()
     units_of(blocks).mean(fields)
     np.testing.assert_array_equal(fields, before)
-
-
-# --- softplus -----------------------------------------------------------------
-
-
-def finite_range(dtype):
-    """Points between which ``exp`` neither overflows nor becomes subnormal."""
-    end = 0.98 * math.log(np.finfo(dtype).max)
-    return np.linspace(-end, end, 4001).astype(dtype)
-
-
-@every_dtype
-def test_softplus_is_logaddexp_to_a_few_ulp(dtype):
-    x = finite_range(dtype)
-    expected = np.logaddexp(0, x.astype(np.float64)).astype(dtype)
-    np.testing.assert_array_max_ulp(softplus(x), expected, maxulp=4)
-
-
-@every_dtype
-def test_softplus_has_its_limits(dtype):
-    x = np.array([-np.finfo(dtype).max, -1e4, 1e4, np.finfo(dtype).max], dtype)
-    np.testing.assert_array_equal(softplus(x), np.maximum(x, 0))
 
 
 # --- gains --------------------------------------------------------------------
