@@ -1,8 +1,8 @@
 """The loops of :mod:`kernels`, compiled by numba: one pass instead of several.
 
-All arrays are contiguous vectors of float32, and no two of them overlap: with runtime
-checks that fail, loops would go on number by number. numba is the optional extra
-``fast``; :mod:`kernels` alone imports this module.
+All arrays are contiguous, of float32 or of float64 numbers, and no two of them overlap:
+with runtime checks that fail, loops would go on number by number. numba is the optional
+extra ``fast``; :mod:`kernels` alone imports this module.
 """
 
 import math
@@ -10,67 +10,129 @@ import math
 import numpy as np
 from llvmlite import ir
 from numba import float32, float64, int64, njit, types, uint16, void
-from numba.extending import intrinsic
+from numba.extending import intrinsic, overload
 
 OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
 # A product and a sum in one rounding. Nothing else may change: NaN has to stay.
 FUSED = {"contract"}
 IN_ANY_ORDER = {"contract", "reassoc"}
-
-ZERO, ONE, TWO = float32(0), float32(1), float32(2)
+# Of a float: bits, bits behind the point, bias of the exponent.
+LAYOUT = {
+    types.float32: (ir.FloatType(), 32, 23, 127),
+    types.float64: (ir.DoubleType(), 64, 52, 1023),
+}
 # So many numbers between 1 and 2 may be multiplied in double precision.
 FACTORS = 1000
-# Beyond these, 1 + exp(x) is 1, or infinite.
-SMALLEST, LARGEST = float32(-87), float32(88.7)
-# exp(x) = 2^n exp(r) with n whole and |r| at most log(2) / 2; log(2) in two parts, of
-# which the first has few digits, so that n times it is exact.
-PER_LOG_2 = float32(1.44269504)
-LOG_2_HIGH, LOG_2_LOW = float32(0.693359375), float32(-2.12194440e-4)
-# A number to which this is added is rounded to a whole one, which its last bits hold.
-ROUND = float32(1.5 * 2**23)
-# exp(r) = 1 + r + r^2 (P_2 + P_3 r + ... + P_6 r^4), a Chebyshev interpolant.
-P_2, P_3, P_4 = float32(0.5), float32(0.16666577), float32(0.0416665547)
-P_5, P_6 = float32(0.00836317307), float32(0.00139261761)
+
+# 1 + exp(x) is 1 below, or infinite above. A number to which ROUND is added is rounded
+# to a whole one, which its last bits hold. log(2) is in two parts, of which the first
+# has few digits, so that a whole number times it is exact. The polynomials
+# P[0] + P[1] r + ... = (exp(r) - 1 - r) / r^2 are Chebyshev interpolants for |r| up to
+# log(2) / 2.
+LOWEST_32, HIGHEST_32, ROUND_32 = float32(-87), float32(88.7), float32(1.5 * 2**23)
+LOWEST_64, HIGHEST_64, ROUND_64 = -700.0, 709.8, 1.5 * 2.0**52
+PER_LOG_2 = 1 / math.log(2)
+LOG_2_HIGH_32, LOG_2_LOW_32 = float32(0.693359375), float32(-2.12194440e-4)
+LOG_2_HIGH_64, LOG_2_LOW_64 = 0.6931471803691238, 1.9082149292705877e-10
+P_32 = tuple(
+    float32(p) for p in (0.5, 0.16666577, 0.0416665547, 0.00836317307, 0.00139261761)
+)
+P_64 = (
+    0.50000000000000033,
+    0.16666666666666907,
+    0.04166666666654141,
+    0.0083333333330603016,
+    0.0013888888958014636,
+    0.00019841270751467553,
+    2.4801461002569173e-05,
+    2.7556210768230184e-06,
+    2.7646945406051729e-07,
+    2.5511193652286842e-08,
+)
 
 
 @intrinsic
 def power_of_two(context, rounded):
-    """``2^n`` by its bits, where ``rounded`` is ``n + ROUND``; infinity for 128."""
+    """``2^n`` by its bits, where ``rounded`` is ``n + ROUND``; infinity beyond all."""
+    real, n_bits, n_behind, bias = LAYOUT[rounded]
 
     def code(context, builder, signature, arguments):
-        integer = ir.IntType(32)
+        integer = ir.IntType(n_bits)
         bits = builder.bitcast(arguments[0], integer)
-        bits = builder.shl(bits, ir.Constant(integer, 23))
-        bits = builder.add(bits, ir.Constant(integer, 127 << 23))
-        return builder.bitcast(bits, ir.FloatType())
+        bits = builder.shl(bits, ir.Constant(integer, n_behind))
+        bits = builder.add(bits, ir.Constant(integer, bias << n_behind))
+        return builder.bitcast(bits, real)
 
-    return types.float32(types.float32), code
+    return rounded(rounded), code
 
 
 @intrinsic
 def whole_log2(context, x):
     """The whole part of the logarithm to base 2 of a positive normal number."""
+    real, n_bits, n_behind, bias = LAYOUT[x]
 
     def code(context, builder, signature, arguments):
-        integer = ir.IntType(32)
+        integer = ir.IntType(n_bits)
         bits = builder.bitcast(arguments[0], integer)
-        exponent = builder.lshr(bits, ir.Constant(integer, 23))
-        exponent = builder.sub(exponent, ir.Constant(integer, 127))
-        return builder.sitofp(exponent, ir.FloatType())
+        exponent = builder.lshr(bits, ir.Constant(integer, n_behind))
+        exponent = builder.sub(exponent, ir.Constant(integer, bias))
+        return builder.sitofp(exponent, real)
 
-    return types.float32(types.float32), code
+    return x(x), code
 
 
-@njit(float32(float32), fastmath=FUSED, **OPTIONS)
+@intrinsic
+def power_below(context, x):
+    """The largest power of two up to a positive normal number."""
+    real, n_bits, n_behind, _ = LAYOUT[x]
+
+    def code(context, builder, signature, arguments):
+        integer = ir.IntType(n_bits)
+        bits = builder.bitcast(arguments[0], integer)
+        bits = builder.and_(bits, ir.Constant(integer, -1 << n_behind))
+        return builder.bitcast(bits, real)
+
+    return x(x), code
+
+
 def exponential(x):
-    """``exp(x)`` to the last digit or two where 1 + exp(x) is finite and not 1."""
-    x = SMALLEST if x < SMALLEST else x
-    x = LARGEST if x > LARGEST else x
-    rounded = x * PER_LOG_2 + ROUND
-    n = rounded - ROUND
-    r = (x - n * LOG_2_HIGH) - n * LOG_2_LOW
-    series = P_2 + r * (P_3 + r * (P_4 + r * (P_5 + r * P_6)))
-    return (ONE + (r + r * r * series)) * power_of_two(rounded)
+    """``exp(x)`` to a digit or two where 1 + exp(x) is finite and not 1; NaN stays."""
+    raise NotImplementedError
+
+
+@overload(exponential, jit_options={"fastmath": FUSED, "error_model": "numpy"})
+def exponential_of(x):
+    if x == types.float32:
+        return exponential_32
+    return exponential_64
+
+
+def exponential_32(x):
+    x = LOWEST_32 if x < LOWEST_32 else x
+    x = HIGHEST_32 if x > HIGHEST_32 else x
+    rounded = x * float32(PER_LOG_2) + ROUND_32
+    n = rounded - ROUND_32
+    r = (x - n * LOG_2_HIGH_32) - n * LOG_2_LOW_32
+    p = P_32[3] + r * P_32[4]
+    p = P_32[0] + r * (P_32[1] + r * (P_32[2] + r * p))
+    return (float32(1) + (r + r * r * p)) * power_of_two(rounded)
+
+
+def exponential_64(x):
+    x = LOWEST_64 if x < LOWEST_64 else x
+    x = HIGHEST_64 if x > HIGHEST_64 else x
+    rounded = x * PER_LOG_2 + ROUND_64
+    n = rounded - ROUND_64
+    r = (x - n * LOG_2_HIGH_64) - n * LOG_2_LOW_64
+    p = P_64[7] + r * (P_64[8] + r * P_64[9])
+    p = P_64[4] + r * (P_64[5] + r * (P_64[6] + r * p))
+    p = P_64[0] + r * (P_64[1] + r * (P_64[2] + r * (P_64[3] + r * p)))
+    return (1.0 + (r + r * r * p)) * power_of_two(rounded)
+
+
+def vectors(n_arrays):
+    """Signatures of loops over so many vectors."""
+    return [void(*n_arrays * [real[::1]]) for real in (float32, float64)]
 
 
 @njit(void(uint16[::1], float32, float32, float32[::1]), **OPTIONS)
@@ -79,39 +141,48 @@ def spread(bits, cell, low, out):
         out[i] = float32(bits[i]) * cell + low
 
 
-@njit(void(float32[::1]), fastmath=FUSED, **OPTIONS)
+@njit(vectors(1), fastmath=FUSED, **OPTIONS)
 def logistic(field):
+    one = field.dtype.type(1)
     for i in range(field.shape[0]):
-        field[i] = ONE / (ONE + exponential(-field[i]))
+        field[i] = one / (one + exponential(-field[i]))
 
 
-@njit(void(float32[::1], float32[::1]), fastmath=FUSED, **OPTIONS)
+@njit(vectors(2), fastmath=FUSED, **OPTIONS)
 def below_tanh(noise, field):
+    real = field.dtype.type
     for i in range(field.shape[0]):
-        on = (ONE + noise[i]) * (ONE + exponential(-field[i])) < TWO
-        noise[i] = float32(on)
+        on = (real(1) + noise[i]) * (real(1) + exponential(-field[i])) < real(2)
+        noise[i] = real(on)
 
 
-@njit(void(float32[::1], float32[::1]), **OPTIONS)
+@njit(vectors(2), **OPTIONS)
 def below(noise, mean):
     for i in range(mean.shape[0]):
-        noise[i] = float32(noise[i] < mean[i])
+        noise[i] = mean.dtype.type(noise[i] < mean[i])
 
 
-@njit(void(float32[:, ::1], float64[::1]), fastmath=IN_ANY_ORDER, **OPTIONS)
+@njit(
+    [void(real[:, ::1], float64[::1]) for real in (float32, float64)],
+    fastmath=IN_ANY_ORDER,
+    **OPTIONS,
+)
 def softplus_sums(field, out):
-    n_units = field.shape[1]
+    n_units, zero = field.shape[1], field.dtype.type(0)
     for i in range(field.shape[0]):
         for first in range(0, n_units, FACTORS):
             kinks, product = 0.0, 1.0
             for j in range(first, min(first + FACTORS, n_units)):
                 x = field[i, j]
-                kinks += x if not x < 0 else ZERO
+                kinks += x if not x < zero else zero
                 product *= 1.0 + exponential(-abs(x))
             out[i] += kinks + math.log(product)
 
 
-@njit(void(float32[::1], float32[::1], float32[::1], float32), **OPTIONS)
+@njit(
+    [void(real[::1], real[::1], real[::1], real) for real in (float32, float64)],
+    **OPTIONS,
+)
 def move(parameters, velocity, step, momentum):
     for i in range(parameters.shape[0]):
         velocity[i] = momentum * velocity[i] + step[i]
@@ -119,18 +190,22 @@ def move(parameters, velocity, step, momentum):
 
 
 @njit(
-    void(float32[:, ::1], float32[:, ::1], float32[:, ::1], float32[:, ::1], int64),
+    [
+        void(real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1], int64)
+        for real in (float32, float64)
+    ],
     fastmath=FUSED,
     **OPTIONS,
 )
 def mix(field, factors, product, exponent, n_at_once):
     n_units, n_rows = field.shape
-    on, off = np.empty(n_rows, np.float32), np.empty(n_rows, np.float32)
+    on, off = np.empty(n_rows, field.dtype), np.empty(n_rows, field.dtype)
+    one = field.dtype.type(1)
     for j in range(n_units):
         for i in range(n_rows):
             odds = exponential(field[j, i])
-            off[i] = ONE / (ONE + odds)
-            on[i] = ONE - off[i] if odds > TWO else odds * off[i]
+            off[i] = one / (one + odds)
+            on[i] = one - off[i] if odds > one else odds * off[i]
         for k in range(factors.shape[1]):
             factor = factors[j, k]
             for i in range(n_rows):
@@ -138,6 +213,5 @@ def mix(field, factors, product, exponent, n_at_once):
         if j % n_at_once == n_at_once - 1:
             for k in range(factors.shape[1]):
                 for i in range(n_rows):
-                    n = whole_log2(product[k, i])
-                    exponent[k, i] += n
-                    product[k, i] *= power_of_two(ROUND - n)
+                    exponent[k, i] += whole_log2(product[k, i])
+                    product[k, i] /= power_below(product[k, i])

@@ -1,8 +1,8 @@
 """Loops over all numbers of an array: by numpy, or compiled where numba is installed.
 
 numpy goes over an array once for each operation. Where numba is (the optional extra
-``fast``), contiguous float32 arrays are gone over once, by :mod:`compiled`, with the
-same random numbers; results differ from numpy's by rounding. The environment variable
+``fast``), :mod:`compiled` goes over it once, with the same random numbers; results
+differ from numpy's by rounding. The environment variable
 ``SKLEARN_DBN_COMPILED`` set to 0 leaves everything to numpy, set to 1 makes it an error
 if numba is missing.
 """
@@ -46,7 +46,7 @@ def compiled():
 
 def has_loops(dtype):
     """Whether there are compiled loops for arrays of such numbers."""
-    return dtype == np.float32 and compiled() is not None
+    return dtype in (np.float32, np.float64) and compiled() is not None
 
 
 def plain(array):
@@ -54,9 +54,21 @@ def plain(array):
     return array.flags.carray
 
 
+def as_plain(array):
+    return array if plain(array) else array.copy()
+
+
+def fill(out, values):
+    """``values``, in ``out`` if it is given."""
+    if out is None or out is values:
+        return values
+    out[...] = values
+    return out
+
+
 def spread(bits, cell, low, out):
     """``low + cell * bits``, of 16-bit numbers, in contiguous ``out``."""
-    if has_loops(out.dtype):
+    if out.dtype == np.float32 and has_loops(out.dtype):
         compiled().spread(bits.reshape(-1), cell, low, out.reshape(-1))
         return
     np.multiply(bits, cell, out=out)
@@ -66,14 +78,12 @@ def spread(bits, cell, low, out):
 def logistic(field, out=None):
     """``1 / (1 + exp(-field))``, without warning or overflow at any finite field."""
     if has_loops(field.dtype):
-        means = np.empty_like(field, order="C") if out is None else out
-        if not plain(means):
-            out[...] = logistic(field)
-            return out
+        in_place = out is not None and plain(out)
+        means = out if in_place else np.empty(field.shape, field.dtype)
         if means is not field:
             means[...] = field
         compiled().logistic(means.reshape(-1))
-        return means
+        return fill(out, means)
     # numpy.negative (2.2 to 2.4 at least) of one column of arrays of 8 float64, or 4
     # float32, columns into one of such an array negates other rows.
     out = np.multiply(field, -1, out=out)
@@ -90,7 +100,7 @@ def below_tanh(noise, field):
     ``logistic(field)``.
     """
     if has_loops(noise.dtype):
-        compiled().below_tanh(noise.reshape(-1), as_vector(field))
+        compiled().below_tanh(noise.reshape(-1), as_plain(field).reshape(-1))
         return noise
     field *= 0.5
     np.tanh(field, out=field)
@@ -100,14 +110,9 @@ def below_tanh(noise, field):
 def below(noise, mean):
     """1 where ``noise`` is below ``mean``, else 0, in ``noise``."""
     if has_loops(noise.dtype):
-        compiled().below(noise.reshape(-1), as_vector(mean))
+        compiled().below(noise.reshape(-1), as_plain(mean).reshape(-1))
         return noise
     return np.less(noise, mean, out=noise)
-
-
-def as_vector(array):
-    """All numbers of an array as one, copied where it is not plain."""
-    return (array if plain(array) else array.copy()).reshape(-1)
 
 
 def softplus(field):
@@ -126,7 +131,7 @@ def softplus_sums(field):
     if not has_loops(field.dtype):
         return softplus(field).sum(axis=-1, dtype=np.float64)
     sums = np.zeros(field.shape[:-1])
-    rows = as_vector(field).reshape(-1, field.shape[-1])
+    rows = as_plain(field).reshape(-1, field.shape[-1])
     compiled().softplus_sums(rows, sums.reshape(-1))
     return sums
 
@@ -159,7 +164,6 @@ def mixtures(field, factors, n_at_once):
         The products are ``products * 2 ** exponents``.
     """
     shape = factors.shape[1], field.shape[1]
-    products, exponents = np.ones(shape, np.float32), np.zeros(shape, np.float32)
-    field, factors = np.ascontiguousarray(field), np.ascontiguousarray(factors)
-    compiled().mix(field, factors, products, exponents, n_at_once)
+    products, exponents = np.ones(shape, field.dtype), np.zeros(shape, field.dtype)
+    compiled().mix(as_plain(field), as_plain(factors), products, exponents, n_at_once)
     return products, exponents

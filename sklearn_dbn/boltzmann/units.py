@@ -85,13 +85,6 @@ def uniform(rng, shape, dtype, out=None, low=0):
     return out
 
 
-def _fill(out, values):
-    if out is None or out is values:
-        return values
-    out[...] = values
-    return out
-
-
 class Family:
     """Base of the families."""
 
@@ -109,11 +102,11 @@ class Bernoulli(Family):
 
     def draw(self, mean, rng, out=None):
         noise = uniform(rng, mean.shape, mean.dtype, out)
-        return _fill(out, kernels.below(noise, mean))
+        return kernels.fill(out, kernels.below(noise, mean))
 
     def sample(self, field, rng, out=None):
         noise = uniform(rng, field.shape, field.dtype, out, low=-1)
-        return _fill(out, kernels.below_tanh(noise, field))
+        return kernels.fill(out, kernels.below_tanh(noise, field))
 
     def cumulant(self, field):
         return kernels.softplus_sums(field).astype(field.dtype)
@@ -205,7 +198,7 @@ class Softmax(Family):
         choice = (edges <= point[..., None]).sum(axis=-1)
         choice = np.minimum(choice, mean.shape[-1] - 1)
         one_hot = np.arange(mean.shape[-1]) == choice[..., None]
-        return _fill(out, one_hot.astype(mean.dtype))
+        return kernels.fill(out, one_hot.astype(mean.dtype))
 
     def sample(self, field, rng, out=None):
         return self.draw(self.mean(field, out=field), rng, out)

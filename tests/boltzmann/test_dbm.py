@@ -753,4 +753,4 @@ def test_visible_means_without_steps_are_a_pass_down(blocks, layer):
         field = 2 * mean @ machine.weights[below].T + machine.biases[below]
         mean = sigmoid(field)
     expected = visible_means(dbm, mean, 1, 0)
-    np.testing.assert_array_equal(visible_means(dbm, rows, layer, 0), expected)
+    assert_rounding(visible_means(dbm, rows, layer, 0), expected)

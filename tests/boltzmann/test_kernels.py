@@ -100,6 +100,15 @@ def test_logistic_of_any_array_into_any_other(dtype):
 
 
 @every_dtype
+@pytest.mark.parametrize("n_numbers", range(1, 40))
+def test_the_place_of_a_number_does_not_matter(dtype, n_numbers):
+    """Lest the means of a row depend, in the last digit, on the rows around it."""
+    for field in np.random.default_rng(0).normal(0, 5, 50).astype(dtype):
+        means = kernels.logistic(np.full(n_numbers, field))
+        np.testing.assert_array_equal(means, kernels.logistic(field[None])[0])
+
+
+@every_dtype
 def test_comparisons_with_any_array(dtype):
     rng = np.random.default_rng(0)
     noise, fields = rng.uniform(-1, 1, (7, 5)), rng.standard_normal((7, 5))
@@ -161,10 +170,11 @@ def test_spread_numbers(dtype):
 
 
 @needs_numba
+@every_dtype
 @few_and_many
-def test_both_loops_draw_the_same_numbers(n_rows, monkeypatch):
+def test_both_loops_draw_the_same_numbers(dtype, n_rows, monkeypatch):
     """Rounding may turn one draw in a million."""
-    fields = np.random.default_rng(0).normal(0, 3, (n_rows, 7)).astype(np.float32)
+    fields = np.random.default_rng(0).normal(0, 3, (n_rows, 7)).astype(dtype)
     found = {}
     for loops in LOOPS:
         use_loops(loops, monkeypatch)
@@ -172,17 +182,18 @@ def test_both_loops_draw_the_same_numbers(n_rows, monkeypatch):
         joint = Joint(((Bernoulli(), 4), (Softmax(), 3)))
         sampled = [units.sample(fields.copy(), rng) for units in (Bernoulli(), joint)]
         drawn = Bernoulli().draw(Bernoulli().mean(fields), rng)
-        found[loops] = *sampled, drawn, uniform(rng, (9,), np.float32)
+        found[loops] = *sampled, drawn, uniform(rng, (9,), dtype)
     for one, other in zip(*found.values(), strict=True):
         assert (one != other).mean() <= 1e-4 * (n_rows > 3)
 
 
 @needs_numba
-def test_both_loops_move_parameters_to_the_same_bits(monkeypatch):
+@every_dtype
+def test_both_loops_move_parameters_to_the_same_bits(dtype, monkeypatch):
     found = {}
     for loops in LOOPS:
         use_loops(loops, monkeypatch)
-        arrays = np.random.default_rng(0).standard_normal((3, 1001), np.float32)
+        arrays = np.random.default_rng(0).standard_normal((3, 1001), dtype)
         kernels.move(*arrays, 0.9)
         found[loops] = arrays
     np.testing.assert_array_equal(*found.values())
