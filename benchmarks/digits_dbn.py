@@ -1,6 +1,6 @@
 """Stratified 5-fold accuracy on load_digits: DBNClassifier beside other classifiers.
 
-    python benchmarks/digits_dbn.py [--n-jobs 1]
+    python benchmarks/digits_dbn.py [--n-jobs 1] [--only "DBNClassifier, hybrid"]
 
 All with their default parameters in a pipeline with MinMaxScaler. The folds are drawn
 with five seeds; settings were chosen on others (1 to 3). Mean over all folds, standard
@@ -42,13 +42,15 @@ def accuracy(classifier, X, y, seed, n_jobs):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--n-jobs", type=int, default=1)
+    parser.add_argument("--only", choices=CONTESTANTS, help="one of the rows")
     options = parser.parse_args()
     print(describe_machine())
     X, y = load_digits(return_X_y=True)
     X = X.astype(np.float32)
-    for name, classifier in CONTESTANTS.items():
+    for name in [options.only] if options.only else CONTESTANTS:
         runs = [
-            accuracy(classifier, X, y, seed, options.n_jobs) for seed in SPLIT_SEEDS
+            accuracy(CONTESTANTS[name], X, y, seed, options.n_jobs)
+            for seed in SPLIT_SEEDS
         ]
         scores, seconds = np.transpose(runs)
         print(

@@ -254,6 +254,17 @@ def test_an_interrupted_fit_takes_other_chains(interrupt, before, algorithm):
     assert np.isfinite(dbm.score(X))
 
 
+@pytest.mark.parametrize("epochs_before", [1, 3, 5])
+def test_other_rows_are_seen_with_their_first_epoch(interrupt, epochs_before):
+    X, dbm = grey_rows(), small(warm_start=True)
+    interrupt(dbm.fit, epochs_before * UPDATES, X)
+    before = dbm.data_mean_.copy()
+    interrupt(dbm.fit, UPDATES - 1, 1 - X)
+    np.testing.assert_array_equal(dbm.data_mean_, before)
+    interrupt(dbm.fit, UPDATES, 1 - X)
+    assert_rounding(dbm.data_mean_, np.full(X.shape[1], 0.5))
+
+
 @every_place
 def test_an_interrupted_fit_leaves_a_usable_estimator(interrupt, after):
     X, dbm = binary_rows(), small()
