@@ -1,10 +1,12 @@
 """Speed of RBM training against bare matrix products, scikit-learn and PyTorch.
 
-    SKLEARN_DBN_DATA=path/to/mnist python benchmarks/speed.py
+    SKLEARN_DBN_DATA=path/to/mnist python benchmarks/speed.py [--only digits]
 
 Contestants take turns within one process; the figures that count are ratios.
 PyTorch takes part if it is installed. Nothing else should be running.
 """
+
+import argparse
 
 import numpy as np
 from _common import describe_machine, print_ratios, time_in_turn
@@ -139,9 +141,18 @@ def grid_search():
     print_ratios("grid search, 16 fits and a refit", seconds, "n_jobs=1")
 
 
+PARTS = {
+    "cd": lambda: mnist("cd"),
+    "pcd": lambda: mnist("pcd"),
+    "digits": digits,
+    "grid-search": grid_search,
+}
+
+
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--only", choices=PARTS, help="one of the tables")
+    only = parser.parse_args().only
     print(describe_machine())
-    mnist("cd")
-    mnist("pcd")
-    digits()
-    grid_search()
+    for name in [only] if only else PARTS:
+        PARTS[name]()

@@ -149,11 +149,11 @@ def logistic(field):
 
 
 @njit(vectors(2), fastmath=FUSED, **OPTIONS)
-def below_tanh(noise, field):
-    real = field.dtype.type
+def below_logistic(noise, field):
+    one = field.dtype.type(1)
     for i in range(field.shape[0]):
-        on = (real(1) + noise[i]) * (real(1) + exponential(-field[i])) < real(2)
-        noise[i] = real(on)
+        on = noise[i] * (one + exponential(-field[i])) < one
+        noise[i] = field.dtype.type(on)
 
 
 @njit(vectors(2), **OPTIONS)

@@ -96,7 +96,7 @@ class Workspace:
     stacks: list
     n_model: int
     shares: np.ndarray
-    offset_rates: np.ndarray
+    offset_rates: updates.OffsetRates
     step: np.ndarray
     steps: DBM
 
@@ -156,13 +156,13 @@ def learn(state, rows, batch, settings, n_decays, work):
     if settings.draw_visible:
         training.draw_data(state.dbm.visible, v, state.rng)
     both_phases(state, work, n_steps, settings.mean_field)
-    signed, shares = work.shares * work.shares.dtype.type(rate), work.offset_rates
+    signed, rates = work.shares * work.shares.dtype.type(rate), work.offset_rates
     if rows.weights is not None:
         weights = rows.weights[batch]
         signed = training.weigh(signed, weights, paired=False)
-        shares = updates.offset_rates(len(batch), v.dtype, weights)
+        rates = updates.offset_rates(len(batch), v.dtype, weights)
     for offset, means in zip(state.offsets[1:], work.data[1:], strict=True):
-        updates.slide(offset, shares, means)
+        updates.slide(offset, rates, means)
     gradient(state, work, signed, settings.centering)
     sparsen(state, work.steps, settings, rate)
     kept = updates.share_kept(rate * settings.weight_decay, momentum, n_decays)

@@ -93,14 +93,19 @@ def logistic(field, out=None):
     return np.reciprocal(out, out=out)
 
 
-def below_tanh(noise, field):
-    """1 where ``noise`` is below ``tanh(field / 2)``, else 0, in ``noise``.
+def lowest_noise(dtype):
+    """Where the noise begins that :func:`below_logistic` wants, up to 1."""
+    return 0 if has_loops(dtype) else -1
 
-    Spoils ``field``. With noise uniform in [-1, 1), the probability of 1 is
-    ``logistic(field)``.
+
+def below_logistic(noise, field):
+    """1 with the probability ``logistic(field)``, else 0, in uniform ``noise``.
+
+    Spoils ``field``. numpy's way to it is one pass, where noise in [-1, 1) is below
+    ``tanh(field / 2)``.
     """
     if has_loops(noise.dtype):
-        compiled().below_tanh(noise.reshape(-1), as_plain(field).reshape(-1))
+        compiled().below_logistic(noise.reshape(-1), as_plain(field).reshape(-1))
         return noise
     field *= 0.5
     np.tanh(field, out=field)

@@ -125,7 +125,7 @@ class Workspace:
     scratch: tuple
     shares: np.ndarray
     signed: np.ndarray
-    offset_rates: np.ndarray
+    offset_rates: updates.OffsetRates
     n_model: int
     step: np.ndarray
     steps: tuple
@@ -206,13 +206,13 @@ def learn(state, rows, batch, settings, rates, n_decays, work):
     if settings.draw_visible:
         draw_data(rbm.visible, v_data, rng)
     settings.sampler.step(rbm, state.chains, v, h, n_model, work.scratch, rng, n_steps)
-    shares = work.offset_rates
+    rates_of_rows = work.offset_rates
     if rows.weights is not None:
         weights = rows.weights[batch]
         signed = weigh(signed, weights, settings.sampler.paired)
-        shares = updates.offset_rates(len(batch), v.dtype, weights)
+        rates_of_rows = updates.offset_rates(len(batch), v.dtype, weights)
     if settings.centering:
-        updates.slide(state.offsets.hidden, shares, h[n_model:])
+        updates.slide(state.offsets.hidden, rates_of_rows, h[n_model:])
         updates.centred_gradient(*work.stack, signed, work.steps, state.offsets)
     else:
         updates.gradient(v, h, signed, work.steps)

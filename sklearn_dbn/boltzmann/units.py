@@ -105,8 +105,9 @@ class Bernoulli(Family):
         return kernels.fill(out, kernels.below(noise, mean))
 
     def sample(self, field, rng, out=None):
-        noise = uniform(rng, field.shape, field.dtype, out, low=-1)
-        return kernels.fill(out, kernels.below_tanh(noise, field))
+        low = kernels.lowest_noise(field.dtype)
+        noise = uniform(rng, field.shape, field.dtype, out, low)
+        return kernels.fill(out, kernels.below_logistic(noise, field))
 
     def cumulant(self, field):
         return kernels.softplus_sums(field).astype(field.dtype)

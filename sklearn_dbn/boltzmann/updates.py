@@ -19,6 +19,7 @@ With both offsets zero it is the plain gradient.
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -53,22 +54,34 @@ class Offsets:
     hidden: np.ndarray
 
 
-def offset_rates(n_rows, dtype, weights=None):
+class OffsetRates(NamedTuple):
     """What each row of a batch counts for in the offsets of centering.
+
+    ``kept`` is what they keep of themselves.
+    """
+
+    rows: np.ndarray
+    kept: np.floating
+
+
+def offset_rates(n_rows, dtype, weights=None):
+    """:class:`OffsetRates` of a batch.
 
     ``weights`` are 1 on average over all data: a row of weight n counts as n rows.
     """
     if weights is None:
-        return np.full(n_rows, OFFSET_RATE / n_rows, dtype)
-    weights = weights.astype(np.float64)
-    total = -math.expm1(math.log1p(-OFFSET_RATE) * weights.mean())
-    return (total / max(weights.sum(), TINY) * weights).astype(dtype)
+        rates = np.full(n_rows, OFFSET_RATE / n_rows, dtype)
+    else:
+        weights = weights.astype(np.float64)
+        total = -math.expm1(math.log1p(-OFFSET_RATE) * weights.mean())
+        rates = (total / max(weights.sum(), TINY) * weights).astype(dtype)
+    return OffsetRates(rates, 1 - rates.sum())
 
 
 def slide(offset, rates, rows):
     """Move an offset towards ``rows``, at a small rate each, in place."""
-    offset *= 1 - rates.sum()
-    offset += np.dot(rates, rows)
+    offset *= rates.kept
+    offset += np.dot(rates.rows, rows)
 
 
 def gradient(v, h, signed, out):

@@ -91,8 +91,8 @@ class UpDown:
         n_steps = int(updates.at(self.n_gibbs_steps, state.epoch))
         visible = with_labels(net, states[-1], labels)
         if net.recognition and (self.recognition_rate or self.offsets_follow):
-            shares = updates.offset_rates(len(visible), visible.dtype)
-            updates.slide(state.offsets.visible, shares, visible)
+            rates = updates.offset_rates(len(visible), visible.dtype)
+            updates.slide(state.offsets.visible, rates, visible)
         dreamt = top_step(state, visible, self.sampler, n_steps, rate, out.top)
         rate *= self.recognition_rate * len(v) / len(dreamt)
         sleep(net, dreamt, rate, out.recognition, state.rng)
@@ -126,8 +126,8 @@ def top_step(state, visible, sampler, n_steps, rate, step):
     scratch = [np.empty((n_model, n), visible.dtype) for n in top.weights.shape]
     v[n_model:-2] = visible
     sampler.step(top, chains, v[:-2], h[:-2], n_model, scratch, state.rng, n_steps)
-    shares = updates.offset_rates(n_rows, v.dtype)
-    updates.slide(state.offsets.hidden, shares, h[n_model:-2])
+    rates = updates.offset_rates(n_rows, v.dtype)
+    updates.slide(state.offsets.hidden, rates, h[n_model:-2])
     signed = np.full(n_model + n_rows, rate, v.dtype)
     signed[:n_model] = -rate * n_rows / n_model
     updates.centred_gradient(v, h, signed, step.parameters, state.offsets)

@@ -49,8 +49,8 @@ def test_logistic_falls_to_zero_without_a_step(dtype):
 def test_what_is_not_a_number_stays_so(dtype):
     x = np.array([np.nan, 0], dtype)
     np.testing.assert_array_equal(kernels.logistic(x), [np.nan, 0.5])
-    noise = np.zeros(2, dtype)
-    np.testing.assert_array_equal(kernels.below_tanh(noise, x), [0, 0])
+    noise = np.full(2, 0.75, dtype)
+    np.testing.assert_array_equal(kernels.below_logistic(noise, x), [0, 0])
     noise = np.zeros(2, dtype)
     np.testing.assert_array_equal(
         kernels.below(noise, np.array([np.nan, 1], dtype)), [0, 1]
@@ -111,12 +111,13 @@ def test_the_place_of_a_number_does_not_matter(dtype, n_numbers):
 @every_dtype
 def test_comparisons_with_any_array(dtype):
     rng = np.random.default_rng(0)
-    noise, fields = rng.uniform(-1, 1, (7, 5)), rng.standard_normal((7, 5))
-    on = noise < np.tanh(fields / 2)
+    low = kernels.lowest_noise(np.dtype(dtype))
+    noise, fields = rng.uniform(low, 1, (7, 5)), rng.standard_normal((7, 5))
+    on = (noise - low) / (1 - low) < expit(fields)
     noise, fields = noise.astype(dtype), fields.astype(dtype)
     for given in arrays_of_every_kind(fields).values():
         if given.flags.writeable:
-            found = kernels.below_tanh(noise.copy(), given)
+            found = kernels.below_logistic(noise.copy(), given)
             np.testing.assert_array_equal(found, on)
     for given in arrays_of_every_kind(fields).values():
         found = kernels.below(noise.copy(), given)

@@ -210,7 +210,7 @@ def test_steps_are_the_formulas_of_the_docstring(dtype, centring):
 def test_offsets_slide_by_their_rate(dtype):
     offset = np.array([0.2, 0.8], dtype)
     rows = np.array([[0.3, 0.1], [0.5, 0.7]], dtype)
-    slide(offset, np.full(2, OFFSET_RATE / 2, dtype), rows)
+    slide(offset, offset_rates(2, dtype), rows)
     before, target = np.array([0.2, 0.8]), np.array([0.4, 0.4])
     assert offset.dtype == dtype
     assert_rounding(offset, before + OFFSET_RATE * (target - before))
@@ -225,11 +225,11 @@ def test_a_row_of_weight_n_moves_offsets_as_n_rows_do(dtype):
         slide(twice, offset_rates(1, dtype), rows[:1])
     assert_rounding(once, twice)
     rates = offset_rates(2, dtype, np.array([0.5, 1.5]))
-    assert rates.dtype == dtype
-    assert_rounding(rates, OFFSET_RATE * np.array([0.25, 0.75]))
+    assert rates.rows.dtype == dtype
+    assert_rounding(rates.rows, OFFSET_RATE * np.array([0.25, 0.75]))
     rates = offset_rates(2, dtype, np.array([1e-15, 2.0]))
-    assert_rounding(rates, [0, OFFSET_RATE])
-    assert not offset_rates(1, dtype, np.zeros(1)).any()
+    assert_rounding(rates.rows, [0, OFFSET_RATE])
+    assert not offset_rates(1, dtype, np.zeros(1)).rows.any()
 
 
 @every_dtype
