@@ -9,7 +9,7 @@ from tests.boltzmann import LOOPS, use_loops
 from tests.fits import assert_same_fit, float_arrays
 from tests.test_estimators import ALL, every_estimator
 
-pytestmark = pytest.mark.skipif(len(LOOPS) == 1, reason="numba is not installed")
+pytestmark = pytest.mark.skipif(len(LOOPS) == 1, reason="no numba for this Python")
 
 
 @pytest.fixture(autouse=True)

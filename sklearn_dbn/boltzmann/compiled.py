@@ -51,53 +51,52 @@ P_64 = (
 )
 
 
-@intrinsic
-def power_of_two(context, rounded):
-    """``2^n`` by its bits, where ``rounded`` is ``n + ROUND``; infinity beyond all."""
-    real, n_bits, n_behind, bias = LAYOUT[rounded]
+def of_bits(x, change):
+    """Type and code of a function that ``change`` makes of the bits of a number."""
+    real, n_bits, n_behind, bias = LAYOUT[x]
+    integer = ir.IntType(n_bits)
 
     def code(context, builder, signature, arguments):
-        integer = ir.IntType(n_bits)
         bits = builder.bitcast(arguments[0], integer)
-        bits = builder.shl(bits, ir.Constant(integer, n_behind))
-        bits = builder.add(bits, ir.Constant(integer, bias << n_behind))
-        return builder.bitcast(bits, real)
+        return change(builder, bits, real, n_behind, bias)
 
-    return rounded(rounded), code
+    return x(x), code
+
+
+@intrinsic
+def power_of_two(context, rounded):
+    """``2^n``, where ``rounded`` is ``n + ROUND``; infinity beyond all."""
+
+    def change(builder, bits, real, n_behind, bias):
+        bits = builder.shl(bits, bits.type(n_behind))
+        return builder.bitcast(builder.add(bits, bits.type(bias << n_behind)), real)
+
+    return of_bits(rounded, change)
 
 
 @intrinsic
 def whole_log2(context, x):
     """The whole part of the logarithm to base 2 of a positive normal number."""
-    real, n_bits, n_behind, bias = LAYOUT[x]
 
-    def code(context, builder, signature, arguments):
-        integer = ir.IntType(n_bits)
-        bits = builder.bitcast(arguments[0], integer)
-        exponent = builder.lshr(bits, ir.Constant(integer, n_behind))
-        exponent = builder.sub(exponent, ir.Constant(integer, bias))
-        return builder.sitofp(exponent, real)
+    def change(builder, bits, real, n_behind, bias):
+        exponent = builder.lshr(bits, bits.type(n_behind))
+        return builder.sitofp(builder.sub(exponent, bits.type(bias)), real)
 
-    return x(x), code
+    return of_bits(x, change)
 
 
 @intrinsic
 def power_below(context, x):
     """The largest power of two up to a positive normal number."""
-    real, n_bits, n_behind, _ = LAYOUT[x]
 
-    def code(context, builder, signature, arguments):
-        integer = ir.IntType(n_bits)
-        bits = builder.bitcast(arguments[0], integer)
-        bits = builder.and_(bits, ir.Constant(integer, -1 << n_behind))
-        return builder.bitcast(bits, real)
+    def change(builder, bits, real, n_behind, bias):
+        return builder.bitcast(builder.and_(bits, bits.type(-1 << n_behind)), real)
 
-    return x(x), code
+    return of_bits(x, change)
 
 
 def exponential(x):
     """``exp(x)`` to a digit or two where 1 + exp(x) is finite and not 1; NaN stays."""
-    raise NotImplementedError
 
 
 @overload(exponential, jit_options={"fastmath": FUSED, "error_model": "numpy"})

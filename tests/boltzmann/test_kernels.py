@@ -11,7 +11,7 @@ from sklearn_dbn.boltzmann import dbn, kernels
 from sklearn_dbn.boltzmann.units import FEW_NUMBERS, Bernoulli, Joint, Softmax, uniform
 from tests.boltzmann import LOOPS, every_dtype, use_loops
 
-needs_numba = pytest.mark.skipif(len(LOOPS) == 1, reason="numba is not installed")
+needs_numba = pytest.mark.skipif(len(LOOPS) == 1, reason="no numba for this Python")
 few_and_many = pytest.mark.parametrize("n_rows", [3, 2 * FEW_NUMBERS])
 
 
