@@ -46,9 +46,29 @@ def map_blocks(function, X, dtype, n_columns, sizes, side_by_side=False):
         n_blocks = n_threads * math.ceil(n_rows / size / n_threads)
         parts = slices(n_rows, math.ceil(n_rows / n_blocks))
         with ThreadPoolExecutor(n_threads) as pool:
-            for _ in pool.map(do, parts):
+            for _ in pool.map(until_one_fails(do), parts):
                 pass
     return result
+
+
+def until_one_fails(do):
+    """``do``, but nothing once a call on any thread has raised.
+
+    The pool itself forgets its waiting blocks only when the caller, who wakes among
+    busy threads, has taken notice of the error.
+    """
+    failed = threading.Event()
+
+    def do_or_pass(part):
+        if failed.is_set():
+            return
+        try:
+            do(part)
+        except BaseException:
+            failed.set()
+            raise
+
+    return do_or_pass
 
 
 @contextmanager

@@ -99,7 +99,7 @@ def test_an_error_in_a_block_is_raised_and_ends_the_work(n_threads):
 
     with pytest.raises(FloatingPointError, match="here"):
         _blocks.map_blocks(fail, some_rows(50_000), *VECTOR, side_by_side=True)
-    assert len(done) < 500
+    assert 1 <= len(done) <= n_threads
 
 
 def test_blas_is_asked_how_many_threads_it_may_use():
