@@ -23,6 +23,8 @@ LAYOUT = {
 }
 # So many numbers between 1 and 2 may be multiplied in double precision.
 FACTORS = 1000
+# So many numbers are multiplied by others at once, each with a product of its own.
+LANES = 256
 
 # 1 + exp(x) is 1 below, or infinite above. A number to which ROUND is added is rounded
 # to a whole one, which its last bits hold. log(2) is in two parts, of which the first
@@ -214,3 +216,51 @@ def mix(field, factors, product, exponent, n_at_once):
                 for i in range(n_rows):
                     exponent[k, i] += whole_log2(product[k, i])
                     product[k, i] /= power_below(product[k, i])
+
+
+@njit(
+    [
+        void(real[:, ::1], real[:, ::1], real[:, ::1], float64[:, ::1], int64)
+        for real in (float32, float64)
+    ],
+    fastmath=FUSED,
+    **OPTIONS,
+)
+def log_ratios(off, on, factors, out, n_at_once):
+    n_units = on.shape[1]
+    n_lanes = min(LANES, n_units)
+    product, exponent = np.empty(n_lanes, on.dtype), np.empty(n_lanes, on.dtype)
+    for i in range(out.shape[0]):
+        for k in range(out.shape[1]):
+            product[:], exponent[:], count = 1, 0, 0
+            for first in range(0, n_units, n_lanes):
+                part = slice(first, first + n_lanes)
+                p, q, factor = on[i, part], off[i, part], factors[k, part]
+                for j in range(p.shape[0]):
+                    product[j] *= q[j] + p[j] * factor[j]
+                count += 1
+                if count % n_at_once == 0 or first + n_lanes >= n_units:
+                    for j in range(n_lanes):
+                        exponent[j] += whole_log2(product[j])
+                        product[j] /= power_below(product[j])
+            total, power = 1.0, 0.0
+            for j in range(n_lanes):
+                total *= product[j]
+                power += exponent[j]
+            out[i, k] = math.log(total) + power * math.log(2)
+
+
+@njit(
+    [void(*6 * [real[:, ::1]]) for real in (float32, float64)],
+    fastmath=FUSED,
+    **OPTIONS,
+)
+def ratio_slopes(off, on, factors, error, total, gain):
+    for i in range(on.shape[0]):
+        total[i, :] = 0
+        for k in range(factors.shape[0]):
+            for j in range(on.shape[1]):
+                ratio = off[i, j] + on[i, j] * factors[k, j]
+                slope = error[i, k] * off[i, j] / ratio
+                total[i, j] -= slope
+                gain[k, j] -= slope

@@ -25,7 +25,7 @@ from sklearn_dbn.boltzmann.dbn import (
     reach,
     top_field,
 )
-from sklearn_dbn.boltzmann.units import log_product, uniform
+from sklearn_dbn.boltzmann.units import uniform
 from sklearn_dbn.boltzmann.updown import UpDown
 
 # Ratios worked on at once.
@@ -232,33 +232,28 @@ def label_gradient(
     here. A few rows at a time, so that the ratios of all labels and top units stay in
     the cache.
     """
-    n, (n_rows, n_top) = net.n_penultimate, on.shape
+    n, n_rows = net.n_penultimate, len(on)
     most = reach(on.dtype)
     weights = np.clip(net.top.weights[n:], -most, most)
     factors, n_factors = np.exp(weights), factors_in_range(weights)
     total = np.empty_like(on)
     error = np.empty((n_rows, net.n_labels), on.dtype)
     bias = np.broadcast_to(bias, error.shape)
+    gain = None
     if out is not None:
         gain = out.weights[n:]
         gain[...] = 0
     n_at_once = max(1, RATIOS_AT_ONCE // factors.size)
     space = np.empty((min(n_at_once, n_rows), *factors.shape), on.dtype)
     for part in slices(n_rows, n_at_once):
-        ratios = np.multiply(
-            on[part, None], factors, out=space[: part.stop - part.start]
-        )
-        ratios += off[part, None]
-        scores = log_product(ratios.reshape(-1, n_top), n_factors)
-        scores = scale * scores.reshape(-1, net.n_labels)
+        terms, ratios = (off[part], on[part], factors), space[: part.stop - part.start]
+        scores = scale * kernels.log_ratios(*terms, n_factors, ratios)
         scores += bias[part]
         error[part] = errors_of(scores, labels[part])
         error[part] *= error.dtype.type(rate)
         scaled = scale * error[part]
-        means_off = np.divide(off[part, None], ratios, out=ratios)
-        np.matmul(-scaled[:, None], means_off, out=total[part, None])
+        kernels.ratio_slopes(*terms, ratios, scaled, total[part], gain)
         if out is not None:
-            gain -= np.matmul(scaled.T[:, None], means_off.transpose(1, 0, 2))[:, 0]
             gain += scaled.sum(axis=0)[:, None]
     if out is not None:
         error.sum(axis=0, out=out.visible_bias[n:])

@@ -172,3 +172,48 @@ def mixtures(field, factors, n_at_once):
     products, exponents = np.ones(shape, field.dtype), np.zeros(shape, field.dtype)
     compiled().mix(as_plain(field), as_plain(factors), products, exponents, n_at_once)
     return products, exponents
+
+
+def log_product(ratio, n_factors):
+    """``Σ_j log(ratio_j)``, at most ``n_factors`` of them multiplied first."""
+    count = 1
+    while 2 * count <= n_factors and ratio.shape[1] > 1:
+        half = ratio.shape[1] // 2
+        product = np.empty((len(ratio), ratio.shape[1] - half), ratio.dtype)
+        np.multiply(ratio[:, :half], ratio[:, -half:], out=product[:, :half])
+        if ratio.shape[1] % 2:
+            product[:, half] = ratio[:, half]
+        ratio, count = product, 2 * count
+    return np.log(ratio).sum(axis=1)
+
+
+def log_ratios(off, on, factors, n_at_once, ratios):
+    """``Σ_j log(off_ij + on_ij factors_kj)``, (n_rows, n_labels).
+
+    ``n_at_once`` of the ratios may be multiplied in range. numpy leaves them in
+    ``ratios``, (n_rows, n_labels, n_units), for :func:`ratio_slopes`.
+    """
+    if has_loops(on.dtype):
+        sums = np.empty(ratios.shape[:2])
+        compiled().log_ratios(off, on, factors, sums, max(1, n_at_once))
+        return sums.astype(on.dtype)
+    np.multiply(on[:, None], factors, out=ratios)
+    ratios += off[:, None]
+    sums = log_product(ratios.reshape(-1, ratios.shape[-1]), n_at_once)
+    return sums.reshape(ratios.shape[:2])
+
+
+def ratio_slopes(off, on, factors, ratios, error, total, gain=None):
+    """Less the sums of ``error_ik off_ij / ratio_ikj``, over labels and over rows.
+
+    The sums over labels go into ``total``, (n_rows, n_units); those over rows are added
+    to ``gain``, (n_labels, n_units), if it is given. ``ratios`` are spoilt.
+    """
+    if has_loops(on.dtype):
+        gain = np.zeros_like(factors) if gain is None else gain
+        compiled().ratio_slopes(off, on, factors, error, total, gain)
+        return
+    slopes = np.divide(off[:, None], ratios, out=ratios)
+    np.matmul(-error[:, None], slopes, out=total[:, None])
+    if gain is not None:
+        gain -= np.matmul(error.T[:, None], slopes.transpose(1, 0, 2))[:, 0]

@@ -45,19 +45,6 @@ FEW_NUMBERS = 4096
 RATIOS_IN_RANGE = 64
 
 
-def log_product(ratio, n_factors):
-    """``Σ_j log(ratio_j)``, at most ``n_factors`` of them multiplied first."""
-    count = 1
-    while 2 * count <= n_factors and ratio.shape[1] > 1:
-        half = ratio.shape[1] // 2
-        product = np.empty((len(ratio), ratio.shape[1] - half), ratio.dtype)
-        np.multiply(ratio[:, :half], ratio[:, -half:], out=product[:, :half])
-        if ratio.shape[1] % 2:
-            product[:, half] = ratio[:, half]
-        ratio, count = product, 2 * count
-    return np.log(ratio).sum(axis=1)
-
-
 def _total(values):
     return values.sum(axis=-1, dtype=np.float64).astype(values.dtype)
 
@@ -123,7 +110,9 @@ class Bernoulli(Family):
         ratio = 1 + np.exp(-np.abs(high))
         ratio /= 1 + np.exp(-np.abs(low))
         kink = np.maximum(high, 0) - np.maximum(low, 0)
-        return kink.sum(axis=-1, dtype=np.float64) + log_product(ratio, RATIOS_IN_RANGE)
+        return kink.sum(axis=-1, dtype=np.float64) + kernels.log_product(
+            ratio, RATIOS_IN_RANGE
+        )
 
     def log_base(self, values):
         return np.zeros(values.shape[:-1], values.dtype)

@@ -9,7 +9,7 @@ from scipy.special import expit
 
 from sklearn_dbn.boltzmann import dbn, kernels
 from sklearn_dbn.boltzmann.units import FEW_NUMBERS, Bernoulli, Joint, Softmax, uniform
-from tests.boltzmann import LOOPS, every_dtype, use_loops
+from tests.boltzmann import LOOPS, assert_rounding, every_dtype, use_loops
 
 needs_numba = pytest.mark.skipif(len(LOOPS) == 1, reason="no numba for this Python")
 few_and_many = pytest.mark.parametrize("n_rows", [3, 2 * FEW_NUMBERS])
@@ -222,6 +222,78 @@ def test_mixtures_of_what_is_not_a_number_are_none(dtype):
     field[3, 1] = np.nan
     found = dbn.sums_of_mixtures(field, np.full((1, 9), 2, dtype), 4)
     np.testing.assert_allclose(found, [[9 * math.log(1.5), np.nan]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("n_units", [1, 2, 7, 8, 31])
+@pytest.mark.parametrize("n_factors", [1, 3, 100])
+def test_log_product_is_a_sum_of_logs(n_units, n_factors):
+    ratio = np.random.default_rng(0).uniform(0.5, 2, (5, n_units))
+    expected = np.log(ratio).sum(axis=1)
+    assert_rounding(kernels.log_product(ratio, n_factors), expected)
+
+
+def test_log_product_stays_in_range_at_odd_widths():
+    ratio = np.full((1, 7), np.exp(79 / 4), np.float32)
+    np.testing.assert_allclose(kernels.log_product(ratio, 4), 7 * 79 / 4, rtol=1e-6)
+
+
+def ratio_cases(dtype, n_units, n_rows=5, n_labels=3):
+    """Probabilities, their complements, factors whose ratios multiply in eights."""
+    rng = np.random.default_rng(0)
+    field = rng.normal(0, 4, (n_rows, n_units)).astype(dtype)
+    factors = np.exp(rng.uniform(-9, 9, (n_labels, n_units)).astype(dtype))
+    return kernels.logistic(-field), kernels.logistic(field), factors
+
+
+def exact_ratios(off, on, factors):
+    off, on, factors = (a.astype(np.longdouble) for a in (off, on, factors))
+    return off[:, None] + on[:, None] * factors
+
+
+def with_ratios(off, on, factors, n_at_once):
+    """Sums of the logarithms, and the space in which numpy keeps the ratios."""
+    space = np.empty((len(on), *factors.shape), on.dtype)
+    return kernels.log_ratios(off, on, factors, n_at_once, space), space
+
+
+@every_dtype
+@pytest.mark.parametrize("n_units", [1, 7, 256, 600, 3000])
+@pytest.mark.parametrize("n_at_once", [0, 1, 8])
+def test_log_ratios(dtype, n_units, n_at_once):
+    terms = ratio_cases(dtype, n_units)
+    found, _ = with_ratios(*terms, n_at_once)
+    logs = np.log(exact_ratios(*terms))
+    error = 10 * np.finfo(dtype).eps * (1 + np.abs(logs).sum(axis=-1))
+    assert found.dtype == dtype
+    assert (np.abs(found - logs.sum(axis=-1)) <= error).all()
+
+
+@every_dtype
+@pytest.mark.parametrize("n_units", [1, 7, 600])
+def test_ratio_slopes(dtype, n_units):
+    off, on, factors = ratio_cases(dtype, n_units)
+    rng = np.random.default_rng(1)
+    error = rng.standard_normal((len(on), len(factors)), dtype)
+    gain = rng.standard_normal(factors.shape, dtype)
+    slopes = error[..., None] * off[:, None] / exact_ratios(off, on, factors)
+    expected = gain - slopes.sum(axis=0)
+    tolerance = 10 * np.finfo(dtype).eps
+    for given in (gain, None):
+        _, space = with_ratios(off, on, factors, 1)
+        total = np.full_like(on, np.nan)
+        kernels.ratio_slopes(off, on, factors, space, error, total, given)
+        slack = tolerance * np.abs(slopes).sum(axis=1)
+        assert (np.abs(total + slopes.sum(axis=1)) <= slack).all()
+    slack = tolerance * (np.abs(slopes).sum(axis=0) + np.abs(expected))
+    assert (np.abs(gain - expected) <= slack).all()
+
+
+@every_dtype
+def test_log_ratios_of_what_is_not_a_number_are_none(dtype):
+    off, on, factors = ratio_cases(dtype, 9)
+    on[1, 3] = np.nan
+    found, _ = with_ratios(off, on, factors, 4)
+    np.testing.assert_array_equal(np.isnan(found), [[i == 1] * 3 for i in range(5)])
 
 
 # --- which loops there are ----------------------------------------------------------

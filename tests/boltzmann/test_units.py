@@ -12,7 +12,6 @@ from sklearn_dbn.boltzmann.units import (
     Gaussian,
     Joint,
     Softmax,
-    log_product,
     uniform,
 )
 from tests import reference
@@ -434,19 +433,6 @@ def test_mean_leaves_its_argument_alone_without_out(blocks):
 
 
 # --- gains --------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("n_units", [1, 2, 7, 8, 31])
-@pytest.mark.parametrize("n_factors", [1, 3, 100])
-def test_log_product_is_a_sum_of_logs(n_units, n_factors):
-    ratio = np.random.default_rng(0).uniform(0.5, 2, (5, n_units))
-    expected = np.log(ratio).sum(axis=1)
-    assert_rounding(log_product(ratio, n_factors), expected)
-
-
-def test_log_product_stays_in_range_at_odd_widths():
-    ratio = np.full((1, 7), np.exp(79 / 4), np.float32)
-    np.testing.assert_allclose(log_product(ratio, 4), 7 * 79 / 4, rtol=1e-6)
 
 
 def check_gain(units, high, low):
