@@ -45,10 +45,14 @@ def make_units(visible, n_features):
 
 
 def merged(parts):
-    """``parts`` with neighbouring blocks of one kind as one, but for softmax blocks."""
+    """``parts`` with neighbours of one kind, or family, as one.
+
+    Families of softmax blocks are the same if their sizes are; of the kind "softmax"
+    each block stays by itself.
+    """
     whole = []
     for kind, size in parts:
-        if whole and kind == whole[-1][0] and kind not in ("softmax", Softmax()):
+        if whole and kind == whole[-1][0] and kind != "softmax":
             size += whole.pop()[1]
         whole.append((kind, size))
     return whole
@@ -58,7 +62,8 @@ def _block(entry):
     """The family and size that an entry ``(kind, n_features)`` names."""
     match entry:
         case (str(kind), size) if kind in FAMILIES and _is_count(size):
-            return FAMILIES[kind], int(size)
+            size = int(size)
+            return Softmax(size) if kind == "softmax" else FAMILIES[kind], size
     raise ValueError(
         "visible must be a kind or a sequence of (kind, n_features) pairs, with kinds "
         f"{sorted(FAMILIES)}; found the entry {entry!r}."

@@ -99,7 +99,8 @@ class RBMTransformer(
         data (or somewhat wider columns, of which the model then tells more values
         apart); ``"softmax"`` is one one-hot block. A sequence such as
         ``[("gaussian", 3), ("softmax", 5)]`` describes consecutive columns of
-        mixed data.
+        mixed data. Neighbouring softmax blocks of one size, such as
+        ``[("softmax", 5)] * 1000``, are worked on together.
     algorithm : {"cd", "pcd", "pt"}, default="pcd"
         Where fantasy rows come from: contrastive divergence (Hinton 2002),
         persistent chains, also called stochastic maximum likelihood (Tieleman

@@ -346,6 +346,23 @@ def test_mixed_columns_are_learnt_and_imagined(sizes):
     np.testing.assert_allclose(features, thin, rtol=1e-12)
 
 
+@pytest.mark.parametrize("fine_tuning", ["up-down", "hybrid"])
+def test_labels_beside_categories_of_as_many_levels(fine_tuning):
+    """With one hidden layer they are softmax blocks of one size side by side."""
+    rng = np.random.default_rng(0)
+    y = np.arange(300) % 3
+    noise = rng.integers(3, size=300)
+    X = np.hstack([np.eye(3)[y], np.eye(3)[noise]])
+    visible = [("softmax", 3), ("softmax", 3)]
+    rbm = RBMTransformer(visible=visible, learning_rate=0.1, batch_size=10, n_iter=30)
+    dbn = DBNClassifier((10,), rbm=rbm, fine_tuning=fine_tuning, random_state=0)
+    assert dbn.fit(X, y).score(X, y) == 1
+    drawn = dbn.sample(90, y=np.arange(90) % 3, random_state=0)
+    assert set(np.unique(drawn)) == {0, 1}
+    np.testing.assert_array_equal(drawn.reshape(90, 2, 3).sum(axis=-1), 1)
+    assert np.mean(drawn[:, :3].argmax(axis=1) == np.arange(90) % 3) > 0.9
+
+
 @both
 @pytest.mark.parametrize("sizes", [(8,), (12, 8)])
 def test_chains_give_rows_in_turn(estimator, sizes, digits):

@@ -53,8 +53,7 @@ def as_rbm(dbm):
         [weights_between(dbm, even, odd) for odd in dbm.odd] for even in dbm.even
     ]
     above = tuple((Bernoulli(), dbm.sizes[layer]) for layer in dbm.even[1:])
-    below = dbm.visible.blocks(dbm.sizes[0])
-    data = tuple((family, part.stop - part.start) for family, part in below)
+    data = dbm.visible.sizes(dbm.sizes[0])
     even, odd = (
         np.concatenate([dbm.biases[layer] for layer in layers])
         for layers in (dbm.even, dbm.odd)

@@ -230,7 +230,7 @@ def learn(state, rows, batch, settings, rates, n_decays, work):
 
 def draw_data(visible, v, rng):
     """Replace grey levels by binary draws of them; other families stay."""
-    for family, columns in visible.blocks(v.shape[1]):
+    for family, columns in visible.runs(v.shape[1]):
         if isinstance(family, Bernoulli):
             v[:, columns] = family.draw(v[:, columns], rng)
 

@@ -27,7 +27,8 @@ where one is given.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -79,6 +80,21 @@ class Family:
         """``cumulant(high) - cumulant(low)``, in float64."""
         return self.cumulant(high).astype(np.float64) - self.cumulant(low)
 
+    def sizes(self, n_units):
+        """Families of consecutive units, and how many they are."""
+        return ((self, n_units),)
+
+    def runs(self, n_units):
+        """The same families, and slices of their units."""
+        start = 0
+        for family, size in self.sizes(n_units):
+            yield family, slice(start, start + size)
+            start += size
+
+    def blocks(self, n_units):
+        """The same, each softmax variable by itself."""
+        return self.runs(n_units)
+
 
 @dataclass(frozen=True)
 class Bernoulli(Family):
@@ -126,9 +142,6 @@ class Bernoulli(Family):
         """``values`` with the ``missing`` ones replaced by their ``mean``."""
         return np.where(missing, mean, values)
 
-    def blocks(self, n_units):
-        yield self, slice(0, n_units)
-
     def n_states(self, n_units):
         return 2**n_units
 
@@ -165,37 +178,55 @@ class Gaussian(Family):
     def complete(self, mean, values, missing):
         return np.where(missing, mean, values)
 
-    def blocks(self, n_units):
-        yield self, slice(0, n_units)
-
     def n_states(self, n_units):
         return math.inf
 
 
 @dataclass(frozen=True)
 class Softmax(Family):
-    """One categorical variable, shown as a one-hot row of all the units."""
+    """Categorical variables, each shown as a one-hot row of ``n_levels`` units.
 
-    def mean(self, field, out=None):
-        out = np.subtract(field, field.max(axis=-1, keepdims=True), out=out)
-        np.exp(out, out=out)
-        out /= out.sum(axis=-1, keepdims=True)
+    None makes all the units of the layer one variable.
+    """
+
+    n_levels: object = None
+
+    def _apart(self, array):
+        """A view of shape (..., n_variables, n_levels)."""
+        n_units = array.shape[-1]
+        n_levels = self.n_levels or n_units
+        return array.reshape(*array.shape[:-1], n_units // n_levels, n_levels)
+
+    def _by_level(self, array):
+        """A copy of shape (n_levels, ..., n_variables), to go over levels fast."""
+        return np.array(np.moveaxis(self._apart(array), -1, 0), order="C")
+
+    def _fill(self, out, levels):
+        """``levels``, as :meth:`_by_level` has them, as units."""
+        n_levels, *rows, n_variables = levels.shape
+        if out is None:
+            out = np.empty((*rows, n_variables * n_levels), levels.dtype)
+        self._apart(out)[...] = np.moveaxis(levels, 0, -1)
         return out
 
+    def mean(self, field, out=None):
+        return self._fill(out, means_of_levels(self._by_level(field)))
+
     def draw(self, mean, rng, out=None):
-        edges = np.cumsum(mean, axis=-1)
-        point = rng.random(mean.shape[:-1], dtype=mean.dtype) * edges[..., -1]
-        choice = (edges <= point[..., None]).sum(axis=-1)
-        choice = np.minimum(choice, mean.shape[-1] - 1)
-        one_hot = np.arange(mean.shape[-1]) == choice[..., None]
-        return kernels.fill(out, one_hot.astype(mean.dtype))
+        return self._fill(out, draw_levels(self._by_level(mean), rng))
 
     def sample(self, field, rng, out=None):
-        return self.draw(self.mean(field, out=field), rng, out)
+        means = means_of_levels(self._by_level(field))
+        return self._fill(out, draw_levels(means, rng))
 
     def cumulant(self, field):
-        top = field.max(axis=-1)
-        return top + np.log(_total(np.exp(field - top[..., None])))
+        levels = self._by_level(field)
+        top = levels.max(axis=0)
+        levels -= top
+        np.exp(levels, out=levels)
+        sums = np.log(levels.sum(axis=0, dtype=np.float64))
+        sums += top
+        return sums.sum(axis=-1).astype(field.dtype)
 
     def log_base(self, values):
         return np.zeros(values.shape[:-1], values.dtype)
@@ -203,26 +234,57 @@ class Softmax(Family):
     def field_of_mean(self, mean):
         """Log of ``mean``, each kept above a thousandth, normalised."""
         mean = np.maximum(mean, MEAN_MARGIN)
-        return np.log(mean / mean.sum(axis=-1, keepdims=True))
+        levels = self._apart(mean)
+        levels /= levels.sum(axis=-1, keepdims=True)
+        return np.log(mean)
 
     def complete(self, mean, values, missing):
         """The mass that the observed categories leave, shared among the missing."""
+        shape = values.shape
+        mean, values, missing = map(self._apart, (mean, values, missing))
         observed = np.where(missing, 0, values)
         left = np.clip(1 - observed.sum(axis=-1, keepdims=True), 0, 1)
         share = np.where(missing, mean, 0)
         enough = share.sum(axis=-1, keepdims=True) > MASS_FLOOR
         share = np.where(enough, share, missing)
         total = np.maximum(share.sum(axis=-1, keepdims=True), MASS_FLOOR)
-        return observed + share * (left / total)
+        return (observed + share * (left / total)).reshape(shape)
 
     def blocks(self, n_units):
-        yield self, slice(0, n_units)
+        n_levels = self.n_levels or n_units
+        for start in range(0, n_units, n_levels):
+            yield replace(self, n_levels=None), slice(start, start + n_levels)
 
     def n_states(self, n_units):
-        return n_units
+        n_levels = self.n_levels or n_units
+        return n_levels ** (n_units // n_levels)
 
     def states(self, codes, n_units, dtype):
-        return (np.arange(n_units) == codes[:, None]).astype(dtype)
+        n_levels = self.n_levels or n_units
+        digits = codes[:, None] // n_levels ** np.arange(n_units // n_levels) % n_levels
+        one_hot = digits[..., None] == np.arange(n_levels)
+        return one_hot.reshape(len(codes), n_units).astype(dtype)
+
+
+def means_of_levels(field):
+    """Softmax over the first axis, in place."""
+    field -= field.max(axis=0)
+    np.exp(field, out=field)
+    field /= field.sum(axis=0)
+    return field
+
+
+def draw_levels(mean, rng):
+    """One of the levels of the first axis, as ones and zeros, in the place of means."""
+    edges = mean
+    # Many times as fast as numpy.cumsum over the first axis.
+    for lower, upper in pairwise(edges):
+        upper += lower
+    beyond = edges <= rng.random(edges.shape[1:], dtype=edges.dtype) * edges[-1]
+    beyond[-1] = False
+    np.logical_not(beyond, out=mean)
+    mean[1:] -= np.logical_not(beyond[:-1])
+    return mean
 
 
 @dataclass(frozen=True)
@@ -237,14 +299,14 @@ class Joint(Family):
 
     def _apply(self, method, array, *args, out=None):
         out = np.empty_like(array) if out is None else out
-        for family, columns in self.blocks(array.shape[-1]):
+        for family, columns in self.runs(array.shape[-1]):
             getattr(family, method)(array[..., columns], *args, out=out[..., columns])
         return out
 
     def _add(self, method, array):
         return sum(
             getattr(family, method)(array[..., columns])
-            for family, columns in self.blocks(array.shape[-1])
+            for family, columns in self.runs(array.shape[-1])
         )
 
     def mean(self, field, out=None):
@@ -263,13 +325,13 @@ class Joint(Family):
         return self._add("log_base", values)
 
     def field_of_mean(self, mean):
-        columns = self.blocks(mean.shape[-1])
+        columns = self.runs(mean.shape[-1])
         return np.concatenate(
             [family.field_of_mean(mean[..., cols]) for family, cols in columns], axis=-1
         )
 
     def complete(self, mean, values, missing):
-        columns = self.blocks(mean.shape[-1])
+        columns = self.runs(mean.shape[-1])
         return np.concatenate(
             [
                 family.complete(mean[..., c], values[..., c], missing[..., c])
@@ -278,11 +340,14 @@ class Joint(Family):
             axis=-1,
         )
 
+    def sizes(self, n_units):
+        return self.parts
+
     def blocks(self, n_units):
-        start = 0
-        for family, size in self.parts:
-            yield family, slice(start, start + size)
-            start += size
+        for family, columns in self.runs(n_units):
+            for block, own in family.blocks(columns.stop - columns.start):
+                start = columns.start + own.start
+                yield block, slice(start, start + own.stop - own.start)
 
     def n_states(self, n_units):
         counts = [family.n_states(size) for family, size in self.parts]

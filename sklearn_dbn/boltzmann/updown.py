@@ -28,9 +28,11 @@ class ExpectedSoftmax(Softmax):
         return self.mean(field, out=out)
 
 
-def with_expected_labels(top):
-    """The top RBM with the last block of its visible layer not drawn (appendix B)."""
-    *parts, (_, n_labels) = top.visible.parts
+def with_expected_labels(top, n_labels):
+    """The top RBM with the labels, its last visible units, not drawn (appendix B)."""
+    *parts, (family, size) = top.visible.sizes(top.n_visible)
+    if size > n_labels:
+        parts.append((family, size - n_labels))
     return replace(top, visible=Joint((*parts, (ExpectedSoftmax(), n_labels))))
 
 
@@ -117,7 +119,7 @@ def top_step(state, visible, sampler, n_steps, rate, step):
     top = net.top
     chains = chains_of(state, sampler)
     if net.n_labels and sampler.paired:
-        top = with_expected_labels(top)
+        top = with_expected_labels(top, net.n_labels)
     elif net.n_labels:
         sampler = PersistentWithLabels(sampler.n_chains, net)
     v, h = (

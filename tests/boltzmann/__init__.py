@@ -21,8 +21,11 @@ LAYERS = {
     "joint": (("bernoulli", 2), ("softmax", 3)),
     "gaussian": (("gaussian", 2),),
     "mixed": (("gaussian", 1), ("bernoulli", 2), ("softmax", 2)),
+    "categories": (("softmax", 2), ("softmax", 2), ("bernoulli", 1)),
 }
-DISCRETE = {name: LAYERS[name] for name in ("bernoulli", "softmax", "joint")}
+DISCRETE = {
+    name: LAYERS[name] for name in ("bernoulli", "softmax", "joint", "categories")
+}
 
 every_layer = pytest.mark.parametrize("blocks", LAYERS.values(), ids=LAYERS)
 discrete_layers = pytest.mark.parametrize("blocks", DISCRETE.values(), ids=DISCRETE)
@@ -38,10 +41,17 @@ def use_loops(loops, monkeypatch):
 
 
 def units_of(blocks):
-    """The engine's family of units for ``(kind, size)`` blocks."""
+    """The engine's family of units for ``(kind, size)`` blocks.
+
+    Neighbouring softmax blocks of one size are one part of a joint layer.
+    """
     if len(blocks) == 1:
         return FAMILIES[blocks[0][0]]
-    return Joint(tuple((FAMILIES[kind], size) for kind, size in blocks))
+    parts = []
+    for (kind, size), same in itertools.groupby(blocks):
+        family = Softmax(size) if kind == "softmax" else FAMILIES[kind]
+        parts.append((family, size * len(list(same))))
+    return Joint(tuple(parts))
 
 
 def random_machine(blocks, n_hidden=2, scale=0.8, seed=0):

@@ -663,6 +663,7 @@ HOLES = {
     "joint": [np.nan, 1, np.nan, np.nan, 0],
     "gaussian": [np.nan],
     "mixed": [np.nan, np.nan, np.nan],
+    "categories": [np.nan, np.nan, 0, 1, np.nan],
 }
 
 

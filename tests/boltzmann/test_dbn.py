@@ -573,12 +573,25 @@ def test_gibbs_steps_are_those_of_the_epoch(epoch, monkeypatch):
 
 def test_labels_of_the_negative_phase_are_probabilities():
     net = some_net((4, 3))
-    top = with_expected_labels(net.top)
+    top = with_expected_labels(net.top, N_LABELS)
     field = np.random.default_rng(0).standard_normal((6, net.top.n_visible))
     drawn = top.visible.sample(field.copy(), np.random.default_rng(0))
     expected = top.visible.mean(field)
     assert set(np.unique(drawn[:, :4])) <= {0.0, 1.0}
     assert_rounding(drawn[:, 4:], expected[:, 4:])
+
+
+@pytest.mark.parametrize("n_variables", [1, 3])
+def test_labels_beside_categories_of_as_many_levels_are_told_apart(n_variables):
+    """There, both are one part of the visible layer."""
+    family, n_columns = Softmax(N_LABELS), N_LABELS * n_variables
+    rbm = RBM(np.zeros((n_columns, 2)), np.zeros(n_columns), np.zeros(2), family)
+    top = with_expected_labels(rbm, N_LABELS)
+    drawn = top.visible.sample(np.zeros((6, n_columns)), np.random.default_rng(0))
+    variables = drawn.reshape(6, n_variables, N_LABELS)
+    assert_rounding(variables[:, -1], np.full((6, N_LABELS), 1 / N_LABELS))
+    assert set(np.unique(variables[:, :-1])) <= {0.0, 1.0}
+    assert_rounding(variables.sum(axis=-1), np.ones((6, n_variables)))
 
 
 def test_drawn_labels_follow_the_posterior():

@@ -228,6 +228,7 @@ HOLES = {
     "joint": [np.nan, 1, np.nan, np.nan, 0],
     "gaussian": [np.nan, 0.5],
     "mixed": [np.nan, 1, np.nan, np.nan, np.nan],
+    "categories": [np.nan, np.nan, 0, 1, np.nan],
 }
 
 
