@@ -124,6 +124,21 @@ def digits():
     print_ratios(title, seconds, "RBMTransformer")
 
 
+def categories():
+    """A hundred categories of five levels each, and the same columns as binary ones."""
+    levels = np.random.default_rng(0).integers(5, size=(N_ROWS, 100))
+    X = np.eye(5, dtype=np.float32)[levels].reshape(N_ROWS, -1)
+
+    def fit(visible):
+        parameters = {"visible": visible, "batch_size": 100, "n_iter": N_EPOCHS}
+        return whole_fit(RBMTransformer(100, **parameters), X)
+
+    seconds = time_in_turn(
+        {"bernoulli": fit("bernoulli"), "softmax": fit([("softmax", 5)] * 100)}
+    )
+    print_ratios("100 categories of 5 levels, 500-100, float32", seconds, "bernoulli")
+
+
 def grid_search():
     """A grid search on two processes against the same search on one."""
     X, y = load_digits(return_X_y=True)
@@ -145,6 +160,7 @@ PARTS = {
     "cd": lambda: mnist("cd"),
     "pcd": lambda: mnist("pcd"),
     "digits": digits,
+    "categories": categories,
     "grid-search": grid_search,
 }
 

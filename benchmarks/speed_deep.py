@@ -1,6 +1,6 @@
 """Speed of deep training and recognition against bare matrix products and PyTorch.
 
-    SKLEARN_DBN_DATA=path/to/mnist python benchmarks/speed_deep.py
+    SKLEARN_DBN_DATA=path/to/mnist python benchmarks/speed_deep.py [--only up-down]
 
 Contestants take turns within one process; the figures that count are ratios. PyTorch
 takes part if it is installed. Nothing else should be running.
@@ -10,6 +10,7 @@ of mean field (all of them, none rests) and N_STEPS Gibbs steps for each update.
 belief network is 784-500-500-[2000+10], batches of 100, N_STEPS Gibbs steps.
 """
 
+import argparse
 from itertools import pairwise
 
 import numpy as np
@@ -192,9 +193,18 @@ def recognition(X, y):
     print_ratios(title, time_in_turn(contestants), "bare matrix products")
 
 
+PARTS = {
+    "joint": lambda X, y: joint_training(X[:N_ROWS]),
+    "up-down": lambda X, y: up_down(X[:N_ROWS], y[:N_ROWS]),
+    "recognition": recognition,
+}
+
+
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--only", choices=PARTS, help="one of the tables")
+    only = parser.parse_args().only
     print(describe_machine())
-    X, y, _, _ = load_mnist()
-    joint_training(X[:N_ROWS])
-    up_down(X[:N_ROWS], y[:N_ROWS])
-    recognition(X, y)
+    rows, labels, _, _ = load_mnist()
+    for name in [only] if only else PARTS:
+        PARTS[name](rows, labels)
