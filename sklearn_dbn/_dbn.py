@@ -36,6 +36,7 @@ from sklearn_dbn._perceptron import started_classifier
 from sklearn_dbn._rbm import RBMTransformer
 from sklearn_dbn.boltzmann import dbn
 from sklearn_dbn.boltzmann.discriminative import Discriminative, Hybrid
+from sklearn_dbn.boltzmann.labels import log_posterior
 from sklearn_dbn.boltzmann.units import Softmax
 
 
@@ -506,7 +507,7 @@ default="up-down"
     def _report(self, rows, codes):
         which = np.arange(min(PREVIEW_ROWS, len(rows)))
         net = self._machine()
-        log_p = dbn.log_posterior(net, dbn.up(net, rows.take(which)))
+        log_p = log_posterior(net, dbn.up(net, rows.take(which)))
         score = log_p[which, codes[dbn.numbers_of(rows, which)]].mean()
         return f"epoch {self.n_iter_}/{self.n_iter}, log p(y|v) {score:.3f}"
 
@@ -519,7 +520,7 @@ default="up-down"
         rng = np.random.default_rng(self.training_state_["seed"])
 
         def exact(net, rows, out):
-            out[...] = dbn.log_posterior(net, dbn.up(net, rows))
+            out[...] = log_posterior(net, dbn.up(net, rows))
 
         def mean_field(net, rows, out):
             p = dbn.mean_field_posterior(net, rows, self.n_recognition_steps)

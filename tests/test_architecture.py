@@ -22,6 +22,7 @@ FLOORS = {
     "dbm": 3,
     "samplers": 3,
     "updates": 3,
+    "labels": 4,
     "likelihood": 4,
     "training": 4,
     "deep_likelihood": 5,

@@ -19,7 +19,7 @@ import numpy as np
 
 from sklearn_dbn.boltzmann import kernels, updates
 from sklearn_dbn.boltzmann.data import slices
-from sklearn_dbn.boltzmann.dbn import (
+from sklearn_dbn.boltzmann.labels import (
     factors_in_range,
     log_normalised,
     reach,

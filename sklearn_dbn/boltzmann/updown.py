@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sklearn_dbn.boltzmann import updates
-from sklearn_dbn.boltzmann.dbn import Net, draw_labels, draw_up, with_labels
+from sklearn_dbn.boltzmann.dbn import Net, draw_up, with_labels
+from sklearn_dbn.boltzmann.labels import draw_labels
 from sklearn_dbn.boltzmann.samplers import ContrastiveDivergence, Persistent
 from sklearn_dbn.boltzmann.units import Joint, Softmax
 

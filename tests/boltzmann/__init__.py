@@ -7,11 +7,12 @@ import itertools
 import numpy as np
 import pytest
 
-from sklearn_dbn.boltzmann import kernels
+from sklearn_dbn.boltzmann import dbn, kernels
 from sklearn_dbn.boltzmann.dbm import DBM
 from sklearn_dbn.boltzmann.rbm import RBM
 from sklearn_dbn.boltzmann.units import Bernoulli, Gaussian, Joint, Softmax
 from tests import reference
+from tests.reference import block_states
 
 FAMILIES = {"bernoulli": Bernoulli(), "gaussian": Gaussian(), "softmax": Softmax()}
 
@@ -26,6 +27,8 @@ LAYERS = {
 DISCRETE = {
     name: LAYERS[name] for name in ("bernoulli", "softmax", "joint", "categories")
 }
+
+N_LABELS = 3
 
 every_layer = pytest.mark.parametrize("blocks", LAYERS.values(), ids=LAYERS)
 discrete_layers = pytest.mark.parametrize("blocks", DISCRETE.values(), ids=DISCRETE)
@@ -139,3 +142,27 @@ def assert_rounding(found, expected, n_roundings=100):
     size = max(1.0, float(np.abs(expected).max(initial=0)))
     error = n_roundings * np.finfo(found.dtype).eps * size
     np.testing.assert_allclose(found, expected, rtol=0, atol=error)
+
+
+def some_net(sizes=(4, 3, 2, 3), n_labels=N_LABELS, scale=0.8, seed=0):
+    """A network with all weights apart; ``sizes`` from the data to the top."""
+    rng = np.random.default_rng(seed)
+
+    def normal(*shape):
+        return scale * rng.standard_normal(shape)
+
+    pairs = list(itertools.pairwise(sizes[:-1]))
+    up = tuple(dbn.Directed(normal(low, high), normal(high)) for low, high in pairs)
+    down = tuple(dbn.Directed(normal(high, low), normal(low)) for low, high in pairs)
+    n_visible = sizes[-2] + n_labels
+    family = Bernoulli()
+    if n_labels:
+        family = Joint(((family, sizes[-2]), (Softmax(), n_labels)))
+    parameters = normal(n_visible, sizes[-1]), normal(n_visible), normal(sizes[-1])
+    return dbn.Net(up, down, RBM(*parameters, family), n_labels)
+
+
+def binary_rows(n_units, n_rows=None, seed=0):
+    if n_rows is None:
+        return np.array(block_states("bernoulli", n_units))
+    return np.random.default_rng(seed).integers(0, 2, (n_rows, n_units)).astype(float)

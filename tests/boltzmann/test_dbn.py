@@ -17,13 +17,20 @@ from sklearn_dbn.boltzmann.discriminative import (
     mask_like,
     thin,
 )
+from sklearn_dbn.boltzmann.labels import log_posterior, top_field
 from sklearn_dbn.boltzmann.likelihood import exact_log_partition
 from sklearn_dbn.boltzmann.rbm import RBM
 from sklearn_dbn.boltzmann.samplers import ContrastiveDivergence, Persistent
-from sklearn_dbn.boltzmann.units import Bernoulli, Joint, Softmax
+from sklearn_dbn.boltzmann.units import Softmax
 from sklearn_dbn.boltzmann.updates import OFFSET_RATE, Diverged, Offsets
 from sklearn_dbn.boltzmann.updown import UpDown, delta, sleep, with_expected_labels
-from tests.boltzmann import assert_rounding, every_dtype
+from tests.boltzmann import (
+    N_LABELS,
+    assert_rounding,
+    binary_rows,
+    every_dtype,
+    some_net,
+)
 from tests.reference import (
     DIFFERENCE_ERROR,
     block_states,
@@ -31,36 +38,10 @@ from tests.reference import (
     derivative,
 )
 
-N_LABELS = 3
-
-
-def some_net(sizes=(4, 3, 2, 3), n_labels=N_LABELS, scale=0.8, seed=0):
-    """A network with all weights apart; ``sizes`` from the data to the top."""
-    rng = np.random.default_rng(seed)
-
-    def normal(*shape):
-        return scale * rng.standard_normal(shape)
-
-    pairs = list(itertools.pairwise(sizes[:-1]))
-    up = tuple(dbn.Directed(normal(low, high), normal(high)) for low, high in pairs)
-    down = tuple(dbn.Directed(normal(high, low), normal(low)) for low, high in pairs)
-    n_visible = sizes[-2] + n_labels
-    family = Bernoulli()
-    if n_labels:
-        family = Joint(((family, sizes[-2]), (Softmax(), n_labels)))
-    parameters = normal(n_visible, sizes[-1]), normal(n_visible), normal(sizes[-1])
-    return dbn.Net(up, down, RBM(*parameters, family), n_labels)
-
 
 def state_of(net, seed=0):
     mean = np.full(net.top.n_visible, 0.5)
     return tuning.start(net, mean, np.random.default_rng(seed))
-
-
-def binary_rows(n_units, n_rows=None, seed=0):
-    if n_rows is None:
-        return np.array(block_states("bernoulli", n_units))
-    return np.random.default_rng(seed).integers(0, 2, (n_rows, n_units)).astype(float)
 
 
 def log_joint(net, path, y):
@@ -90,54 +71,11 @@ def enumerated(net, sizes):
 # --- recognition ----------------------------------------------------------------
 
 
-@every_dtype
-@pytest.mark.parametrize("scale", [0.8, 5.0, 100.0])
-def test_label_scores_are_free_energies_of_the_top_rbm(dtype, scale):
-    net = some_net((4, 3, 30), scale=scale).astype(dtype)
-    h = binary_rows(3).astype(dtype)
-    found = dbn.log_posterior(net, h)
-    double = net.astype(np.float64)
-    rows = [dbn.with_labels(double, h.astype(float), one) for one in np.eye(N_LABELS)]
-    scores = np.stack([-double.top.free_energy(v) for v in rows], axis=1)
-    expected = scores - logsumexp(scores, axis=1, keepdims=True)
-    assert_rounding(found / scale, expected / scale, 1000)
-
-
-@every_dtype
-@pytest.mark.parametrize("n_top", [1, 2, 7, 64])
-@pytest.mark.parametrize("share", [0.1, 0.99, 1.01])
-def test_label_scores_at_the_edges_of_the_range_of_products(dtype, n_top, share):
-    """Weights, less those of the first label, below and above the limit of exp.
-
-    Fields are up to 50, and rows are more than one block.
-    """
-    rng = np.random.default_rng(n_top)
-    most = share * dbn.reach(dtype) / 8
-    weights = rng.uniform(-most, most, (N_LABELS, n_top)).astype(dtype)
-    weights[0], weights[1, 0] = 0, most
-    weights += rng.integers(-3, 4, n_top).astype(dtype)
-    fields = rng.uniform(-50, 50, (dbn.ROWS_AT_ONCE + 3, n_top)).astype(dtype)
-    top = RBM(
-        np.vstack([np.eye(n_top, dtype=dtype), weights]),
-        np.zeros(n_top + N_LABELS, dtype),
-        np.zeros(n_top, dtype),
-    )
-    scores = dbn.label_scores(dbn.Net((), (), top, N_LABELS), fields)
-    wide, fields = weights.astype(np.longdouble), fields.astype(np.longdouble)[:, None]
-    gains = np.logaddexp(0, fields + wide) - np.logaddexp(0, fields)
-    found = scores - scores[:, :1]
-    expected = gains.sum(axis=-1) - gains.sum(axis=-1)[:, :1]
-    size = max(50, most + 3) * n_top
-    np.testing.assert_allclose(
-        found, expected.astype(float), rtol=0, atol=4 * size * np.finfo(dtype).eps
-    )
-
-
 def test_one_hidden_layer_is_the_rbm_with_a_label_block():
     net = some_net((4, 3))
     v = binary_rows(4)
     np.testing.assert_array_equal(dbn.up(net, v), v)
-    posterior = np.exp(dbn.log_posterior(net, v))
+    posterior = np.exp(log_posterior(net, v))
     joint = np.exp(
         [-net.top.free_energy(dbn.with_labels(net, v, one)) for one in np.eye(N_LABELS)]
     ).T
@@ -147,7 +85,7 @@ def test_one_hidden_layer_is_the_rbm_with_a_label_block():
 def test_label_posterior_is_that_of_enumeration():
     net = some_net((4, 3))
     p, _ = enumerated(net, (4, 3))
-    found = np.exp(dbn.log_posterior(net, binary_rows(4)))
+    found = np.exp(log_posterior(net, binary_rows(4)))
     assert_rounding(found, p / p.sum(axis=1, keepdims=True))
 
 
@@ -316,7 +254,7 @@ def test_discriminative_gradient_equals_finite_differences(sizes):
 
     def mean_log_p(parameters):
         moved = dbn.views(parameters, net)
-        return dbn.log_posterior(moved, dbn.up(moved, v))[np.arange(5), y].mean()
+        return log_posterior(moved, dbn.up(moved, v))[np.arange(5), y].mean()
 
     found = gradient_of(net, Discriminative((0,) * len(sizes)), v, np.eye(N_LABELS)[y])
     expected = derivative(mean_log_p, vector)
@@ -325,7 +263,7 @@ def test_discriminative_gradient_equals_finite_differences(sizes):
 
 def margins(net, v, y):
     """``log p(y | v) / (1 - p(y | v))`` of each row."""
-    log_p = dbn.log_posterior(net, dbn.up(net, v))
+    log_p = log_posterior(net, dbn.up(net, v))
     others = np.where(np.eye(N_LABELS)[y] > 0, -np.inf, log_p)
     return log_p[np.arange(len(v)), y] - logsumexp(others, axis=1)
 
@@ -346,7 +284,7 @@ def test_margin_gradient_equals_finite_differences(sizes):
 def test_adversaries_lose_margin_however_certain_the_network(scale, dtype):
     net, radius = some_net(scale=scale, seed=3).astype(dtype), 0.01
     v = np.random.default_rng(0).random((50, 4)).astype(dtype)
-    y = dbn.log_posterior(net, dbn.up(net, v)).argmax(axis=1)
+    y = log_posterior(net, dbn.up(net, v)).argmax(axis=1)
     labels = np.eye(N_LABELS, dtype=dtype)[y]
     kept = v.copy()
     moved = adversaries(net, v, labels, radius)
@@ -388,7 +326,7 @@ def score_of_thinned(net, v, y, masks, offsets):
     ):
         means.append(layer.mean(h))
         h = offset + mask * (means[-1] - offset)
-    field = dbn.top_field(net, h)
+    field = top_field(net, h)
     weights = net.top.weights[net.n_penultimate :]
     means.append(1 / (1 + np.exp(-field - weights[y])))
     scores = np.transpose(
@@ -592,16 +530,6 @@ def test_labels_beside_categories_of_as_many_levels_are_told_apart(n_variables):
     assert_rounding(variables[:, -1], np.full((6, N_LABELS), 1 / N_LABELS))
     assert set(np.unique(variables[:, :-1])) <= {0.0, 1.0}
     assert_rounding(variables.sum(axis=-1), np.ones((6, n_variables)))
-
-
-def test_drawn_labels_follow_the_posterior():
-    net, n_rows = some_net((4, 3)), 20_000
-    for row in binary_rows(4, 3):
-        labels = dbn.draw_labels(
-            net, np.tile(row, (n_rows, 1)), np.random.default_rng(0)
-        )
-        p = np.exp(dbn.log_posterior(net, row[None])[0])
-        assert chi_square_p_value(labels.argmax(axis=1), p) > 1e-3
 
 
 def test_labels_of_persistent_chains_do_not_stick():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from sklearn_dbn.boltzmann import dbn, kernels
+from sklearn_dbn.boltzmann import kernels
 from sklearn_dbn.boltzmann.units import FEW_NUMBERS, Bernoulli, Joint, Softmax, uniform
 from tests.boltzmann import LOOPS, assert_rounding, every_dtype, use_loops
 
@@ -198,30 +198,6 @@ def test_both_loops_move_parameters_to_the_same_bits(dtype, monkeypatch):
         kernels.move(*arrays, 0.9)
         found[loops] = arrays
     np.testing.assert_array_equal(*found.values())
-
-
-@every_dtype
-@pytest.mark.parametrize("n_units", [1, 7, 200])
-@pytest.mark.parametrize("scale", [0.1, 4, 1e4])
-def test_sums_of_mixtures(dtype, n_units, scale):
-    """Fields of any size; 8 factors, of 20 labels, stay in range at a time."""
-    rng = np.random.default_rng(0)
-    field = rng.normal(0, scale, (n_units, 33)).astype(dtype)
-    weights = rng.uniform(-9, 9, (20, n_units)).astype(dtype)
-    found = dbn.sums_of_mixtures(field, np.exp(weights), 8)
-    wide = weights[:, :, None].astype(np.longdouble), field.astype(np.longdouble)
-    terms = np.logaddexp(0, wide[0] + wide[1]) - np.logaddexp(0, wide[1])
-    error = 10 * np.finfo(dtype).eps * (1 + np.abs(terms).sum(axis=1))
-    assert found.dtype == dtype
-    assert (np.abs(found - terms.sum(axis=1)) <= error).all()
-
-
-@every_dtype
-def test_mixtures_of_what_is_not_a_number_are_none(dtype):
-    field = np.zeros((9, 2), dtype)
-    field[3, 1] = np.nan
-    found = dbn.sums_of_mixtures(field, np.full((1, 9), 2, dtype), 4)
-    np.testing.assert_allclose(found, [[9 * math.log(1.5), np.nan]], rtol=1e-6)
 
 
 @pytest.mark.parametrize("n_units", [1, 2, 7, 8, 31])
