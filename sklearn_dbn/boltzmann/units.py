@@ -14,7 +14,7 @@ family              values                  cumulant                   log_base
 ==================  ======================  =========================  ==========
 :class:`Bernoulli`  {0, 1}                  Σ log(1 + exp(f))          0
 :class:`Gaussian`   the reals               Σ f²/2 + log(2π)/2         -Σ x²/2
-:class:`Softmax`    one-hot rows            log Σ exp(f)               0
+:class:`Softmax`    one-hot variables       Σ log Σ exp(f)             0
 :class:`Joint`      blocks of the above     sum over blocks            the sum
 ==================  ======================  =========================  ==========
 
