@@ -32,7 +32,7 @@ N_IMAGINED, N_REAL, N_FILTERS = 16, 4, 4
 # %%
 # Recognition
 # -----------
-# Every classifier has its default parameters.
+# Every classifier has its default parameters, logistic regression more iterations.
 X, y = load_digits(return_X_y=True)
 X = X.astype(np.float32)
 folds = StratifiedKFold(5, shuffle=True, random_state=0)

@@ -44,7 +44,7 @@ def compare(name, *features):
     print(f"  {name:<32} accuracy {accuracy:.3f}   {seconds:5.1f} s")
 
 
-print("Logistic regression, 3-fold cross-validation, default parameters:")
+print("Logistic regression, 3-fold cross-validation, features by default parameters:")
 compare("raw pixels")
 compare("BernoulliRBM features", BernoulliRBM(random_state=0))
 compare("RBMTransformer features", RBMTransformer(random_state=0))

@@ -58,7 +58,8 @@ class DBMTransformer(
 
     Layers of binary hidden units above the data, each joined to its neighbours by
     undirected weights (Salakhutdinov & Hinton 2009), with energy
-    ``E = -Σ h_l W_l h_{l+1} - Σ b_l·h_l``, ``h_0`` the data. Evidence goes up and
+    ``E = -Σ h_l W_l h_{l+1} - Σ b_l·h_l``, ``h_0`` the data (plus ``|v|²/2`` over
+    Gaussian columns). Evidence goes up and
     down: the features of a row are the means that all layers settle on. With one
     hidden layer it is :class:`RBMTransformer` trained by persistent contrastive
     divergence, bit for bit.
@@ -110,8 +111,8 @@ class DBMTransformer(
     centering : bool, default=True
         Follow the centred gradient (Montavon & Müller 2012), which makes joint
         training work without pre-training, too. After doubled pre-training of a large
-        machine, long joint training may let go of its upper layer if centred;
-        benchmarks of MNIST turn it off there.
+        machine, long joint training may leave the top layer unused if centred; the
+        benchmarks on MNIST have ``centering=False`` there.
     sparsity_target : float or None, default=None
         Mean activity that hidden units are drawn to; None for none.
     sparsity_cost : float, default=0.1
@@ -609,11 +610,12 @@ class DBMTransformer(
         """Variational lower bound on ``log p(v)`` of each row, in nats.
 
         ``log p(v) >= E_q[-E(v, h)] + H(q) - log Z`` with the mean-field q of
-        `n_mean_field_steps` sweeps (Salakhutdinov & Hinton 2009, equation 7); exact
-        for one hidden layer. log Z is that of `log_partition`: exact where half of
-        the layers have at most 20 binary units, else estimated once, its uncertainty
-        in `log_partition_`; that takes some seconds, on a large machine a minute. Only
-        where Bernoulli columns are 0 or 1 is it a bound on a log-likelihood.
+        `n_mean_field_steps` sweeps (Salakhutdinov & Hinton 2009, equation 7); exact for
+        one hidden layer. log Z is that of `log_partition`: exact where half of the
+        layers have at most 20 binary units, else estimated once, its uncertainty in
+        `log_partition_`; with some hundred units that takes seconds to a minute,
+        perhaps longer than `fit` did. Only where Bernoulli columns are 0 or 1 is it a
+        bound on a log-likelihood.
 
         Parameters
         ----------

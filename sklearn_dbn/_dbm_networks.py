@@ -39,7 +39,7 @@ class NetworksMixin:
 
         The first hidden layer takes ``[v, q(h2)]`` through both of its weights, so
         that at the start it gives its mean-field means (Salakhutdinov & Hinton 2009,
-        section 4.2); layers between it and the top have their input doubled. The
+        section 3.3); layers between it and the top have their input doubled. The
         output layer starts at zero. `fit` and `partial_fit` of the result go on from
         there, the second on rows of all classes unless `warm_start` is set to False.
 

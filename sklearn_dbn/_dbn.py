@@ -63,7 +63,7 @@ class DBNClassifier(ClassifierMixin, DeepBeliefNetwork):
         epochs from 0.3 and ``weight_scale=3`` for the first layer, ``weight_scale=1``
         and 100 epochs from 0.2 for the last, and 30 from 0.1 for those between; a
         single hidden layer counts as the first. To search over ``rbm__learning_rate``
-        and the like, give a template, which None is not. One near these, with
+        and the like, give a template; None has no parameters. One near these, with
         ``n_iter=100``, does better than a plain ``RBMTransformer()``, whose ten epochs
         are few.
     fine_tuning : {"up-down", "discriminative", "hybrid"} or None, \
@@ -106,7 +106,7 @@ default="up-down"
         hidden layers, or one for the data and one for each hidden layer. A unit left
         out stands at its mean over the batch.
     adversarial_radius : float, default=0.0
-        Before discriminative gradients, move every row so far, in Euclidean length,
+        Before discriminative gradients, move every row by this Euclidean distance
         in the direction in which its label loses most log-probability (adversarial
         training [4]_, with the length of [5]_). It must be small beside the distance
         between rows of different classes; 0 leaves rows where they are.

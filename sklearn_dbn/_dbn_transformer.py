@@ -359,13 +359,14 @@ class DBNTransformer(LikelihoodScoreMixin, DeepBeliefNetwork):
     def score_samples(self, X):
         """Lower bound on ``log p(v)`` of each row, in nats; exact for one layer.
 
-        ``log p(v) >= E_q[log p(v, h) - log q(h | v)]``, with q the recognition
-        weights (Salakhutdinov & Murray 2008, section 4.3). The expectation is exact
-        where at most 12 units lie between data and top RBM, else the mean over 20
+        ``log p(v) >= E_q[log p(v, h) - log q(h | v)]``, with q the recognition weights
+        (Salakhutdinov & Murray 2008, "Estimating lower bounds"). The expectation is
+        exact where at most 12 units lie between data and top RBM, else the mean over 20
         paths, the same random numbers for every row: an estimate of the bound that may
         come out above it, and whose error the rows have partly in common. log Z of the
         top RBM is that of `RBMTransformer.log_partition`, by enumeration or annealed
-        importance sampling.
+        importance sampling. Only where Bernoulli columns are 0 or 1 is it a bound on a
+        log-likelihood.
 
         Parameters
         ----------

@@ -133,7 +133,8 @@ class RBMTransformer(
     weight_scale : float, default=1.6
         Spread (standard deviation over the data) of the fields of the hidden
         units at the start, which sets the size of the initial weights. Larger
-        values learn sooner; about 0.01 is the customary timid start. Weights of
+        values learn sooner; the customary weights of 0.01 give 0.02 on
+        the digits of scikit-learn. Weights of
         Gaussian columns are of size ``n_components ** -0.5`` at most, lest the hidden
         units swamp the unit variance of a column; larger values change nothing there.
     batch_size : int, default=40
@@ -167,11 +168,8 @@ class RBMTransformer(
     n_iter_ : int
         Epochs done.
     training_state_ : dict
-        What a warm start needs besides: velocity, hidden offset, tempered
-        chains, generator, seed of the likelihood, weight of the rows in `data_mean_`
-        and mean and weight of those of the last call, kinds of the visible units, a
-        fingerprint of the parameters: where these have been set by hand, training goes
-        on without the momentum of earlier ones.
+        What a warm start needs besides; not meant to be edited. Where parameters
+        have been set by hand, training goes on without the momentum of earlier ones.
     log_partition_ : dict
         The last estimate of log Z, or that of the last scores: ``value`` and ``std``
         in nats, ``effective_sample_size``, ``n_temperatures``, ``method``, the
@@ -806,12 +804,12 @@ class RBMTransformer(
     def score_samples(self, X):
         """``log p(v)`` of each row, in nats.
 
-        log Z is exact where one side has at most 20 binary units, else it is
-        estimated once for the present parameters, with a generator seeded in
-        `fit`, and kept; its uncertainty is in `log_partition_`. That takes some
-        seconds, on a large machine a minute. Where that estimate misses its tolerance,
-        the longest one counts (``"ais"``, 100 runs at least) that `log_partition` has
-        been asked for.
+        log Z is exact where one side has at most 20 binary units, else it is estimated
+        once for the present parameters, with a generator seeded in `fit`, and kept; its
+        uncertainty is in `log_partition_`. With some hundred units that takes seconds
+        to a minute, perhaps longer than `fit` did. Where that estimate misses its
+        tolerance, the longest one counts (``"ais"``, 100 runs at least) that
+        `log_partition` has been asked for.
 
         Of Bernoulli columns 0 and 1 have a probability, grey levels between have not:
         of them it is the same formula, and no log-likelihood. Nor is it one of columns

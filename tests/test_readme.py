@@ -1,4 +1,4 @@
-"""The code of the README and of the recipes runs as it stands there, block by block."""
+"""The code of the README and of the pages in `doc/` runs as it stands, in its order."""
 
 import re
 from pathlib import Path
@@ -17,7 +17,7 @@ def names_after(path):
     names, blocks = {}, re.findall(r"```python\n(.*?)```", path.read_text(), re.DOTALL)
     for block in blocks:
         exec(block, names)
-    assert len(blocks) > 3
+    assert blocks
     return names
 
 
@@ -51,6 +51,12 @@ def test_the_recipes_do_what_they_say(recipes):
     assert set(names["labels"]) <= set(names["names"])
     assert names["mlp"].score(names["X"], names["names"][names["y"]]) > 0.9
     assert names["classifier"].score(names["X"], names["y"]) > 0.8
+
+
+def test_the_engine_is_used_as_the_developers_page_says():
+    names = names_after(ROOT / "doc" / "developers.md")
+    assert names["state"].epoch == 3
+    assert np.isfinite(names["log_z"])
 
 
 def test_the_recipe_for_stopping_early_stops_early(recipes):

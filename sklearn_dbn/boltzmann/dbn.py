@@ -301,8 +301,8 @@ def lower_bound(net, v, rng):
     """``E_q[log p(v, h) - log q(h | v)]`` plus the top's log Z, of each row.
 
     The expectation is over paths of states through the recognition weights
-    (Salakhutdinov & Murray 2008, section 4.3): all of them where there are at
-    most 12 units on the way, else 20 drawn with the same random numbers for
+    (Salakhutdinov & Murray 2008, "Estimating lower bounds"): all of them where there
+    are at most 12 units on the way, else 20 drawn with the same random numbers for
     every row, so that a row's bound does not depend on the others.
     """
     sizes = [len(layer.bias) for layer in net.recognition]

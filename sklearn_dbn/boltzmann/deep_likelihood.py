@@ -3,7 +3,7 @@
 Layers of equal parity are independent given the others, so that the machine is an RBM
 of two halves, and exact log Z that of an RBM. Annealed importance sampling holds the
 odd layers and sums out the even ones, the visible layer among them (Salakhutdinov &
-Hinton 2009, section 4.1); the rest is as in :mod:`~sklearn_dbn.boltzmann.likelihood`.
+Hinton 2009, section 3.2); the rest is as in :mod:`~sklearn_dbn.boltzmann.likelihood`.
 """
 
 import math

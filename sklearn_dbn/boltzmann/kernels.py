@@ -39,8 +39,8 @@ def compiled():
         if switch is None:
             return None
         raise ImportError(
-            f"{SWITCH}=1 asks for compiled loops, which need numba ({error}): pip "
-            f"install 'sklearn_dbn[fast]', or do not set {SWITCH}"
+            f"{SWITCH}=1 asks for compiled loops, which need numba ({error}): "
+            f"install numba, the extra sklearn_dbn[fast], or do not set {SWITCH}"
         ) from error
 
 

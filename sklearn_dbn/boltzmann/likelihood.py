@@ -22,7 +22,7 @@ from scipy.special import logsumexp
 from sklearn_dbn.boltzmann import kernels
 from sklearn_dbn.boltzmann.data import slices
 from sklearn_dbn.boltzmann.rbm import Tempered
-from sklearn_dbn.boltzmann.units import Bernoulli, Softmax
+from sklearn_dbn.boltzmann.units import Bernoulli, Gaussian, Softmax
 
 ENUMERABLE_STATES = 2**20
 PART_STATES = 2**8
@@ -249,6 +249,11 @@ def pseudo_log_likelihood(rbm, v):
     Gaussian units the conditional is a mixture of unit-variance Gaussians,
     whose normaliser the trapezoidal rule with half-unit steps gives to the last
     digit of double precision.
+
+    Raises
+    ------
+    TypeError
+        If a family of visible units has no such conditionals here.
     """
     total = np.zeros(len(v), v.dtype)
     fields = rbm.hidden_field(v)
@@ -256,10 +261,19 @@ def pseudo_log_likelihood(rbm, v):
         if isinstance(family, Softmax):
             total += _log_conditional_softmax(rbm, v, fields, columns)
             continue
-        one = _log_odds_bernoulli if isinstance(family, Bernoulli) else _log_gaussian
+        one = _one_left_out(family)
         for i in range(columns.start, columns.stop):
             total += one(rbm, v[:, i], fields, i)
     return total
+
+
+def _one_left_out(family):
+    """What gives ``log p(v_i | all others)`` of one unit."""
+    if isinstance(family, Bernoulli):
+        return _log_odds_bernoulli
+    if isinstance(family, Gaussian):
+        return _log_gaussian
+    raise TypeError(f"no pseudo-likelihood of {family!r}: add its conditionals here")
 
 
 def _log_odds_bernoulli(rbm, value, fields, i):

@@ -1,7 +1,7 @@
 """One bipartite pair of layers: the restricted Boltzmann machine.
 
-Energy, with ``v`` the visible and ``h`` the hidden row (Hinton, Osindero & Teh
-2006, appendix A; Salakhutdinov & Murray 2008, equation 1)::
+Energy, with ``v`` the visible and ``h`` the hidden row (Hinton 2010, "A practical
+guide to training restricted Boltzmann machines", equation 1)::
 
     E(v, h) = -v W h - b·v - c·h - log_base(v)
 

@@ -21,6 +21,7 @@ from sklearn_dbn.boltzmann.likelihood import (
     temperatures,
 )
 from sklearn_dbn.boltzmann.rbm import RBM, Tempered
+from sklearn_dbn.boltzmann.units import Family
 from tests import reference
 from tests.boltzmann import (
     LAYERS,
@@ -436,6 +437,16 @@ def test_pseudo_log_likelihood_is_the_likelihood_without_weights(blocks):
     rbm = engine_rbm(machine)
     expected = -rbm.free_energy(v) - reference.table(machine).log_z
     assert_rounding(pseudo_log_likelihood(rbm, v), expected)
+
+
+class Sign(Family):
+    """Units of -1 and 1, of which the pseudo-likelihood knows nothing."""
+
+
+def test_pseudo_log_likelihood_of_an_unknown_family_is_an_error():
+    rbm = RBM(np.ones((3, 2)), np.zeros(3), np.zeros(2), Sign())
+    with pytest.raises(TypeError, match=r"no pseudo-likelihood of .*Sign"):
+        pseudo_log_likelihood(rbm, np.ones((1, 3)))
 
 
 @every_dtype
