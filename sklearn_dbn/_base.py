@@ -1,5 +1,6 @@
 """What the estimators share: tags, generators, warnings, epochs with callbacks."""
 
+import math
 import sys
 import time
 import warnings
@@ -14,7 +15,11 @@ from sklearn.base import (
 )
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_is_fitted,
+    validate_data,
+)
 
 from sklearn_dbn._blocks import map_blocks
 from sklearn_dbn.boltzmann.units import Gaussian, Softmax
@@ -35,7 +40,7 @@ PREVIEW_ROWS, SKETCH_ROWS = 100, 1000
 class LikelihoodScoreMixin:
     """`score` of an estimator that has `score_samples`."""
 
-    def score(self, X, y=None):
+    def score(self, X, y=None, sample_weight=None):
         """Mean of `score_samples`, in nats per row.
 
         Parameters
@@ -44,6 +49,8 @@ class LikelihoodScoreMixin:
             Visible rows.
         y : Ignored
             Present by convention.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            Non-negative weights of the rows in the mean.
 
         Returns
         -------
@@ -54,7 +61,12 @@ class LikelihoodScoreMixin:
         ConvergenceWarning
             As `score_samples`.
         """
-        return float(self.score_samples(X).mean(dtype=np.float64))
+        scores = self.score_samples(X)
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(
+                sample_weight, scores, dtype=np.float64, ensure_non_negative=True
+            )
+        return float(np.average(scores.astype(np.float64), weights=sample_weight))
 
 
 class BoltzmannEstimator(
@@ -64,6 +76,10 @@ class BoltzmannEstimator(
     BaseEstimator,
 ):
     """Base of all estimators: tags, and the validation of rows."""
+
+    def __sklearn_is_fitted__(self):
+        """Parameters set by hand on an unfitted estimator do not make it whole."""
+        return hasattr(self, "training_state_")
 
     def _validate_rows(self, X, *, reset, allow_nan=False):
         """Check ``X`` without copying or converting it; see `row_dtype`."""
@@ -76,6 +92,7 @@ class BoltzmannEstimator(
             ensure_all_finite="allow-nan" if allow_nan else True,
         )
 
+    @np.errstate(under="ignore")
     def _map(
         self,
         X,
@@ -134,9 +151,14 @@ class BoltzmannEstimator(
             outer, _, inner = name.partition("__")
             owner = params.get(outer, getattr(self, outer, self))
             if inner and not hasattr(owner, "set_params"):
+                remedy = (
+                    "Give it an estimator, as in rbm=RBMTransformer()."
+                    if outer == "rbm"
+                    else f"Set {outer} itself."
+                )
                 raise ValueError(
                     f"{name}={value!r}, but {outer}={owner!r} has no parameters to "
-                    f"set. Give {outer} an estimator, as in {outer}=RBMTransformer()."
+                    f"set. {remedy}"
                 )
         return super().set_params(**params)
 
@@ -199,7 +221,7 @@ class Seen(NamedTuple):
         """What `training_state_` keeps beside `data_mean_`."""
         return {
             "weight": self.weight,
-            "last_mean": self.last_mean.copy(),
+            "last_mean": np.array(self.last_mean),
             "last_weight": self.last_weight,
         }
 
@@ -230,42 +252,52 @@ def package_of(frame):
 
 
 def warn_of_range(estimator, units, statistics):
-    """One warning if columns are not what their units take.
+    """One warning if columns are not what their units take."""
+    blocks = list(units.blocks(len(statistics.low)))
+    fault = (
+        fault_of_bounded_columns(blocks, statistics)
+        or fault_of_gaussian_columns(blocks, statistics)
+        or fault_of_softmax_columns(blocks, statistics)
+    )
+    if fault:
+        warn_user(f"{type(estimator).__name__}: {fault}", UserWarning)
 
-    That is, if Bernoulli or softmax columns leave [0, 1], sums of softmax columns are
-    not one, or Gaussian columns are far from unit variance.
-    """
-    for family, columns in units.blocks(len(statistics.low)):
-        least = statistics.low[columns].min()
-        most = statistics.high[columns].max()
-        if not isinstance(family, Gaussian) and max(-least, most - 1) > RANGE_SLACK:
-            warn_user(
-                f"{type(estimator).__name__}: X has values in [{least:.6g}, "
-                f"{most:.6g}], outside the [0, 1] of Bernoulli and softmax visible "
-                "units. Scale it with MinMaxScaler, or use visible='gaussian', with a "
-                "smaller learning_rate, on standardised data.",
-                UserWarning,
-            )
-            return
-        spread = statistics.variance[columns].max() ** 0.5
-        if isinstance(family, Gaussian) and not spread <= SPREAD_LIMIT:
-            warn_user(
-                f"{type(estimator).__name__}: a Gaussian column of X has a standard "
-                f"deviation of {spread:.6g}, but Gaussian visible units have one of 1. "
-                "Scale it with StandardScaler.",
-                UserWarning,
-            )
-            return
-        total = float(statistics.mean[columns].sum(dtype=np.float64))
+
+def fault_of_bounded_columns(blocks, statistics):
+    """What to say if Bernoulli or softmax columns leave [0, 1]."""
+    bounded = [own for family, own in blocks if not isinstance(family, Gaussian)]
+    least = min((statistics.low[own].min() for own in bounded), default=0)
+    most = max((statistics.high[own].max() for own in bounded), default=1)
+    if max(-least, most - 1) > RANGE_SLACK:
+        return (
+            f"X has values in [{least:.6g}, {most:.6g}], outside the [0, 1] of "
+            "Bernoulli and softmax visible units. Scale it with MinMaxScaler, or use "
+            "visible='gaussian', with a smaller learning_rate, on standardised data."
+        )
+
+
+def fault_of_gaussian_columns(blocks, statistics):
+    """What to say if Gaussian columns are far from unit variance."""
+    wide = [own for family, own in blocks if isinstance(family, Gaussian)]
+    variance = max((statistics.variance[own].max() for own in wide), default=1)
+    spread = math.inf if np.isnan(variance) else variance**0.5
+    if spread > SPREAD_LIMIT:
+        return (
+            f"a Gaussian column of X has a standard deviation of {spread:.6g}, but "
+            "Gaussian visible units have one of 1. Scale it with StandardScaler."
+        )
+
+
+def fault_of_softmax_columns(blocks, statistics):
+    """What to say if rows of a softmax block do not add up to 1 on average."""
+    for family, own in blocks:
+        total = float(statistics.mean[own].sum(dtype=np.float64))
         if isinstance(family, Softmax) and abs(total - 1) > SUM_SLACK:
-            warn_user(
-                f"{type(estimator).__name__}: rows of the softmax columns "
-                f"{columns.start} to {columns.stop - 1} of X have a mean sum of "
-                f"{total:.6g}, instead of 1 each. Encode categories with OneHotEncoder "
-                "without drop, or use visible='bernoulli' for them.",
-                UserWarning,
+            return (
+                f"rows of the softmax columns {own.start} to {own.stop - 1} of X have "
+                f"a mean sum of {total:.6g}, instead of 1 each. Encode categories with "
+                "OneHotEncoder without drop, or use visible='bernoulli' for them."
             )
-            return
 
 
 @contextmanager

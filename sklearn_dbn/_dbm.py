@@ -40,6 +40,7 @@ from sklearn_dbn._parameters import (
     checked_vector,
     hidden_sizes,
     plain_visible,
+    require_arrays,
     require_possible_mean,
     require_unset,
 )
@@ -144,7 +145,7 @@ class DBMTransformer(
         Biases of the layers, the visible one first.
     chains_ : list of ndarray of shape (n_chains, n_units)
         States of the persistent chains, the visible layer first; no rows before
-        joint training.
+        pre-training has ended.
     data_mean_ : ndarray of shape (n_features,)
         Mean of the training rows, those of all calls of `partial_fit`: visible offset
         of centering and base rate of annealed importance sampling.
@@ -321,6 +322,7 @@ class DBMTransformer(
         >>> round(float(dbm.log_partition() / np.log(2)), 6)
         9.0
         """
+        require_arrays("weights", weights, 2)
         if len(weights) < 1:
             raise ValueError("weights must hold at least one array; found none.")
         arrays = checked_layers(weights, intercepts, (np.float64, np.float32))
@@ -425,7 +427,11 @@ class DBMTransformer(
 
     @property
     def _n_features_out(self):
-        return sum(self.weights_[i - 1].shape[1] for i in self._layers(self.layer))
+        return self._n_units(self._layers(self.layer))
+
+    def _n_units(self, layers):
+        """How many units hidden layers have, by their numbers from 1."""
+        return sum(np.size(self.intercepts_[i]) for i in layers)
 
     def _layers(self, layer):
         """The numbers, from 1, of the hidden layers that ``layer`` names."""
@@ -487,8 +493,7 @@ class DBMTransformer(
         def features(machine, rows, means, out):
             np.concatenate([means[i - 1] for i in layers], axis=1, out=out)
 
-        n_columns = sum(self.weights_[i - 1].shape[1] for i in layers)
-        return self._map(X, features, n_columns)
+        return self._map(X, features, self._n_units(layers))
 
     def fit_transform(self, X, y=None, *, layer=None, **fit_params):
         """`fit`, then `transform` of the same rows.
@@ -513,6 +518,7 @@ class DBMTransformer(
             self._require_names(layer, len(hidden_sizes(self.hidden_layer_sizes)))
         return self.fit(X, y, **fit_params).transform(X, layer=layer)
 
+    @np.errstate(under="ignore")
     def inverse_transform(self, X, layer=None):
         """Means of the visible units given hidden rows.
 
@@ -553,6 +559,7 @@ class DBMTransformer(
 
     # --- samples and likelihood ---------------------------------------------------
 
+    @np.errstate(under="ignore")
     def sample(self, n_samples, *, n_gibbs_steps=1000, random_state=None):
         """Draw rows from the model by block Gibbs sampling.
 
@@ -588,7 +595,7 @@ class DBMTransformer(
         """A state of the machine at the end of `n_steps` of block Gibbs sampling."""
         chains = [np.asarray(rows, machine.dtype) for rows in self.chains_]
         sizes = [rows.shape[-1] for rows in chains]
-        if len(chains[0]) and sizes == machine.sizes:
+        if sizes == machine.sizes and len(chains[0]):
             which = np.resize(rng.permutation(len(chains[0])), n_chains)
             state = [rows[which] for rows in chains]
         else:

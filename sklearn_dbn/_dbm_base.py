@@ -203,7 +203,7 @@ class DeepBoltzmannMachine(BoltzmannEstimator):
     def _layer_template(self, i):
         """The template of layer ``i``, made to fit, its parameters validated."""
         template = clone(self._checked_templates(len(self.weights_))[i])
-        template.set_params(n_components=self.weights_[i].shape[1])
+        template.set_params(n_components=np.shape(self.weights_[i])[1])
         if i:
             template.set_params(draw_visible=True)
         return template
@@ -424,6 +424,11 @@ class DeepBoltzmannMachine(BoltzmannEstimator):
 
     def _require_shapes(self):
         sizes = [self.n_features_in_, *map(np.size, self.intercepts_[1:])]
+        if len(self.weights_) != len(sizes) - 1:
+            raise ValueError(
+                f"weights_ holds {len(self.weights_)} arrays, but intercepts_ has "
+                f"{len(sizes)} layers. Set both, or fit anew."
+            )
         for i, shape in enumerate(pairwise(sizes)):
             require_shape(f"weights_[{i}]", self.weights_[i], shape)
         for i, size in enumerate(sizes):

@@ -31,8 +31,7 @@ class NetworksMixin:
         def wide(machine, rows, means, out):
             np.concatenate([rows, *(means[i - 1] for i in second)], axis=1, out=out)
 
-        n_columns = self.n_features_in_ + sum(self.weights_[1].shape[1] for _ in second)
-        return self._map(X, wide, n_columns)
+        return self._map(X, wide, self.n_features_in_ + self._n_units(second))
 
     def to_mlp(self, classes, *, wide=True, **mlp_params):
         """A perceptron on `mlp_features`, or on rows, whose hidden layers start here.
@@ -66,7 +65,8 @@ class NetworksMixin:
         Raises
         ------
         ValueError
-            If `classes` are not two or more labels of one kind.
+            If `classes` are not two or more labels of one kind, or `wide` is not
+            boolean.
         TypeError
             If a parameter is given that is set here.
         """
@@ -104,7 +104,8 @@ class NetworksMixin:
         Raises
         ------
         ValueError
-            If `classes` are not two or more labels of one kind.
+            If `classes` are not two or more labels of one kind, or `wide` is not
+            boolean.
         TypeError
             If a parameter is given that is set here.
         """
@@ -129,13 +130,15 @@ class NetworksMixin:
         )
         if not wide:
             if below:
-                dbn.generative_weights_[0] = self.weights_[0].T.copy()
+                dbn.generative_weights_[0] = np.array(np.transpose(self.weights_[0]))
             if hasattr(self, "feature_names_in_"):
                 dbn.feature_names_in_ = self.feature_names_in_
         return dbn
 
     def _upward(self, wide):
         """Weights and biases of a network from `mlp_features`, or rows, to the top."""
+        if not isinstance(wide, bool | np.bool_):
+            raise ValueError(f"wide must be True or False; found {wide!r}.")
         machine = self._machine()
         *below, top = machine.weights
         weights = [*(2 * w for w in below), top]

@@ -116,8 +116,10 @@ default="up-down"
         In fine-tuning, draw Bernoulli columns anew from their grey levels at each use.
     recognition : {"free-energy", "mean-field", "gibbs"}, default="free-energy"
         ``"free-energy"`` gives exact label posteriors of the top RBM;
-        ``"mean-field"`` iterates the means of the top RBM from neutral labels;
-        ``"gibbs"`` draws its states, and averages label probabilities over chains.
+        ``"mean-field"`` iterates the means of the labels and the top units from
+        neutral labels, the layer below them held at what the pass upwards gives it;
+        ``"gibbs"`` draws states instead, on the way up, too, and averages label
+        probabilities over chains.
     n_recognition_steps : int, default=10
         Iterations of the top RBM for ``"mean-field"`` and ``"gibbs"``.
     n_recognition_samples : int, default=10
@@ -598,6 +600,7 @@ default="up-down"
 
     # --- imagination ------------------------------------------------------------------
 
+    @np.errstate(under="ignore")
     def sample(
         self,
         n_samples,

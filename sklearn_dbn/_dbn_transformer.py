@@ -276,6 +276,7 @@ class DBNTransformer(LikelihoodScoreMixin, DeepBeliefNetwork):
         means = dbn.down(net, net.top.visible_mean(h))
         return reconstruction_report(self.n_iter_, self.n_iter, v, means)
 
+    @np.errstate(under="ignore")
     def inverse_transform(self, X):
         """Means of the visible units by a deterministic pass downwards.
 
@@ -304,6 +305,7 @@ class DBNTransformer(LikelihoodScoreMixin, DeepBeliefNetwork):
             )
         return dbn.down(net, net.top.visible_mean(H))
 
+    @np.errstate(under="ignore")
     def sample(
         self,
         n_samples,

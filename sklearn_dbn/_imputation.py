@@ -18,6 +18,7 @@ class ImputationMixin:
     `data_mean_`, at which missing entries begin.
     """
 
+    @np.errstate(under="ignore")
     def impute(self, X, *, method="mean-field", n_steps=100, random_state=None):
         """Fill NaN entries given the observed ones, all layers taking part.
 

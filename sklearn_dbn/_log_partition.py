@@ -66,7 +66,7 @@ def with_enough_temperatures(request, most, estimate):
     """``estimate(n_temperatures)``, their number raised until `tol` is met.
 
     The variance falls as their number grows, which tells how many, up to ``most``, to
-    try next. Warns with a ConvergenceWarning where `tol` is not met.
+    try next.
     """
     growing = request.n_temperatures == "auto"
     count = FEWEST_TEMPERATURES if growing else request.n_temperatures
@@ -75,20 +75,26 @@ def with_enough_temperatures(request, most, estimate):
         needed = count * min((found.std / request.tol) ** 2, most)
         count = min(most, max(2 * count, math.ceil(needed)))
         found = estimate(count)
-    if found.std > request.tol:
-        doubt = ""
-        if math.isinf(found.std):
-            side = "low" if request.method == "ais" else "high"
-            doubt = f": few runs outweigh all others, it is likely too {side}"
-        warn_user(
-            f"log Z is known to {found.std:.3g} nats only, not to tol="
-            f"{request.tol:.3g} ({request.method}, {request.n_runs} runs, {count} "
-            f"temperatures, effective sample size {found.effective_sample_size:.3g}"
-            f"{doubt}). Raise n_temperatures or n_runs of log_partition; scores follow "
-            "its longest annealing.",
-            ConvergenceWarning,
-        )
     return found
+
+
+def warn_of_error(estimate, tol):
+    """A ConvergenceWarning where a kept estimate misses ``tol``."""
+    method, n_runs, *_ = estimate["request"]
+    if not estimate["std"] > tol:
+        return
+    doubt = ""
+    if math.isinf(estimate["std"]):
+        side = "low" if method == "ais" else "high"
+        doubt = f": few runs outweigh all others, it is likely too {side}"
+    warn_user(
+        f"log Z is known to {estimate['std']:.3g} nats only, not to tol={tol:.3g} "
+        f"({method}, {n_runs} runs, {estimate['n_temperatures']} temperatures, "
+        f"effective sample size {estimate['effective_sample_size']:.3g}{doubt}). Raise "
+        "n_temperatures or n_runs of log_partition; scores follow its longest "
+        "annealing.",
+        ConvergenceWarning,
+    )
 
 
 def annealed(engine, machine, base, request, n_temperatures, rows_of, n_jobs):
@@ -141,6 +147,7 @@ class LogPartitionMixin:
     samples of the model.
     """
 
+    @np.errstate(under="ignore")
     def log_partition(
         self,
         *,
@@ -162,8 +169,9 @@ class LogPartitionMixin:
             ``"ais"`` is annealed importance sampling from the base rate of the
             data, which errs to the low side; ``"reverse-ais"`` anneals from the
             model's own samples back to the base rate, and errs to the high side
-            as far as those samples are fair; ``"auto"`` is exact where that is
-            possible, else ``"ais"``.
+            as far as those samples are fair: where chains do not leave a mode, it may
+            be far too low in spite of a small standard error; ``"auto"`` is exact
+            where that is possible, else ``"ais"``.
         n_runs : int, default=100
             Independent annealing runs.
         n_temperatures : int or "auto", default="auto"
@@ -220,6 +228,7 @@ class LogPartitionMixin:
         request = Request(method, n_runs, n_temperatures, tol, seed)
         request = request.checked(self._engine.is_enumerable(machine))
         self.log_partition_ = self._kept_or_new_estimate(machine, request, n_jobs)
+        warn_of_error(self.log_partition_, tol)
         value, std = self.log_partition_["value"], self.log_partition_["std"]
         return (value, std) if return_std else value
 

@@ -1,5 +1,6 @@
 """What the parameters of constructors, and arrays from elsewhere, must be."""
 
+import math
 from contextlib import contextmanager
 from numbers import Integral, Real
 
@@ -9,7 +10,7 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import _check_sample_weight
 
-from sklearn_dbn._base import RANGE_SLACK, BoltzmannEstimator
+from sklearn_dbn._base import RANGE_SLACK, SUM_SLACK, BoltzmannEstimator
 from sklearn_dbn.boltzmann.units import Bernoulli, Gaussian, Joint, Softmax
 
 COUNT = Interval(Integral, 1, None, closed="left")
@@ -143,7 +144,39 @@ def checked_vector(vector, size, dtype, name):
         raise ValueError(
             f"{name} must have shape ({size},) to fit the weights; found {shape}."
         )
-    return check_array(vector, dtype=dtype, ensure_2d=False, input_name=name).copy()
+    vector = check_array(vector, dtype=dtype, ensure_2d=False, input_name=name).copy()
+    require_within_reach(name, vector)
+    return vector
+
+
+def checked_matrix(matrix, dtype, name):
+    """A copy of ``matrix`` in ``dtype``, or a ValueError."""
+    matrix = check_array(matrix, dtype=dtype, input_name=name).copy()
+    require_within_reach(name, matrix)
+    return matrix
+
+
+def require_within_reach(name, array):
+    """Raise where squares of numbers overflow: energies would be infinite, or NaN."""
+    most = math.sqrt(np.finfo(array.dtype).max)
+    furthest = float(np.abs(array).max(initial=0))
+    if furthest > most:
+        raise ValueError(
+            f"{name} has the value {furthest:.3g}, but energies in {array.dtype} need "
+            f"values up to {most:.3g}. Scale the model down."
+        )
+
+
+def require_arrays(name, arrays, n_dims):
+    """Raise if ``arrays`` are not a sequence of arrays of so many dimensions."""
+    is_sequence = isinstance(arrays, list | tuple | np.ndarray)
+    found = [np.ndim(array) for array in arrays] if is_sequence else []
+    if not is_sequence or set(found) - {n_dims}:
+        what = f"dimensions {found}" if is_sequence else repr(arrays)
+        raise ValueError(
+            f"{name} must be a list of arrays of {n_dims} dimensions; found {what}. "
+            "Put a single one into a list."
+        )
 
 
 def checked_layers(weights, intercepts, dtype):
@@ -151,6 +184,8 @@ def checked_layers(weights, intercepts, dtype):
 
     ``dtype`` is one, or those that the first array may keep; the others follow it.
     """
+    require_arrays("weights", weights, 2)
+    require_arrays("intercepts", intercepts, 1)
     if len(intercepts) != len(weights) + 1:
         raise ValueError(
             "intercepts must hold one array for each layer, one more than weights; "
@@ -158,14 +193,14 @@ def checked_layers(weights, intercepts, dtype):
         )
     checked = []
     for i, array in enumerate(weights):
-        array = check_array(array, dtype=dtype, input_name=f"weights[{i}]")
+        array = checked_matrix(array, dtype, f"weights[{i}]")
         if checked and array.shape[0] != checked[-1].shape[1]:
             raise ValueError(
                 f"weights[{i}] must have {checked[-1].shape[1]} rows, as many as "
                 f"weights[{i - 1}] has columns; found shape {array.shape}."
             )
         dtype = array.dtype
-        checked.append(array.copy())
+        checked.append(array)
     sizes = [array.shape[0] for array in checked[:1]]
     sizes = [*sizes, *(a.shape[1] for a in checked)] or [np.size(intercepts[0])]
     return checked, [
@@ -304,4 +339,11 @@ def require_possible_mean(units, mean):
                 f"{furthest:.6g}. Give the mean of rows scaled to [0, 1], describe "
                 "the columns as 'gaussian' in visible, or leave data_mean out to have "
                 "it estimated."
+            )
+        total = float(mean[columns].sum(dtype=np.float64))
+        if isinstance(family, Softmax) and abs(total - 1) > SUM_SLACK:
+            raise ValueError(
+                f"data_mean adds up to {total:.6g} over the softmax columns "
+                f"{columns.start} to {columns.stop - 1}, instead of to 1. Give the "
+                "mean of one-hot rows, or leave data_mean out to have it estimated."
             )

@@ -39,6 +39,7 @@ from sklearn_dbn._parameters import (
     NON_NEGATIVE,
     POSITIVE,
     checked_count,
+    checked_matrix,
     checked_vector,
     fits_columns,
     make_units,
@@ -328,9 +329,7 @@ class RBMTransformer(
         5.0
         """
         require_unset(params, ["n_components"], "from_parameters")
-        components = check_array(
-            components, dtype=(np.float64, np.float32), input_name="components"
-        )
+        components = checked_matrix(components, (np.float64, np.float32), "components")
         estimator = cls(n_components=components.shape[0], **params)
         estimator._validate_params()
         estimator._schedules(n_rows=1)
@@ -669,6 +668,7 @@ class RBMTransformer(
         n_hidden = len(self.intercept_hidden_)
         return self._map(X, hidden_mean, n_hidden, side_by_side=True)
 
+    @np.errstate(under="ignore")
     def inverse_transform(self, X):
         """Means of the visible units, E[v|h].
 
@@ -697,6 +697,7 @@ class RBMTransformer(
             )
         return self._machine(H.dtype).visible_mean(H)
 
+    @np.errstate(under="ignore")
     def gibbs(self, v, *, random_state=None):
         """One Gibbs step ``v -> h -> v``; the estimator is not changed.
 
@@ -721,6 +722,7 @@ class RBMTransformer(
         check_is_fitted(self)
         return self._map(v, step, self.n_features_in_)
 
+    @np.errstate(under="ignore")
     def sample(self, n_samples, *, n_gibbs_steps=1000, random_state=None):
         """Draw rows from the model by Gibbs sampling.
 
@@ -784,7 +786,8 @@ class RBMTransformer(
         unit at random); a softmax block counts as one unit. Gaussian columns are
         integrated one by one on a grid, which takes some ten thousand times as long as
         `free_energy`: half a second or so for a row of 400 columns and 256 hidden
-        units.
+        units, and longer in proportion to the sum of the weights of a column where
+        that is large.
 
         Parameters
         ----------

@@ -19,7 +19,7 @@ import numpy as np
 from sklearn_dbn.boltzmann.data import Rows, slices
 from sklearn_dbn.boltzmann.labels import log_posterior, top_field
 from sklearn_dbn.boltzmann.rbm import RBM
-from sklearn_dbn.boltzmann.units import Bernoulli
+from sklearn_dbn.boltzmann.units import Bernoulli, Softmax
 
 ENUMERABLE_UNITS = 12
 N_DRAWS = 20
@@ -217,26 +217,49 @@ def with_labels(net, penultimate, labels):
 
 
 def mean_field_posterior(net, v, n_steps):
-    """Label probabilities after ``n_steps`` of means from neutral labels."""
-    penultimate = up(net, v)
-    rows = with_labels(net, penultimate, 1 / net.n_labels)
+    """Label probabilities after ``n_steps`` of means from neutral labels.
+
+    The penultimate units stay at what the pass upwards gives (Hinton, Osindero & Teh
+    2006, "Testing the network").
+    """
+    field = top_field(net, up(net, v))
+    labels = neutral_labels(net, v)
     for _ in range(n_steps):
-        net.top.visible_mean(net.top.hidden_mean(rows), out=rows)
-    return rows[:, net.n_penultimate :]
+        hidden = net.top.hidden.mean(field_with_labels(net, field, labels))
+        labels = label_means(net, hidden)
+    return labels
 
 
 def gibbs_posterior(net, v, n_steps, n_chains, rng):
-    """Label probabilities after ``n_steps`` of draws, averaged over chains."""
+    """The same of states, averaged over chains, each with a drawn pass upwards."""
     total = np.zeros((len(v), net.n_labels), v.dtype)
     for _ in range(n_chains):
-        rows = with_labels(net, draw_up(net, v, rng)[-1], 1 / net.n_labels)
+        field = top_field(net, draw_up(net, v, rng)[-1])
+        labels = neutral_labels(net, v)
         for step in range(n_steps):
-            hidden = net.top.hidden.sample(net.top.hidden_field(rows), rng)
-            mean = net.top.visible_mean(hidden)
-            if step < n_steps - 1:
-                net.top.visible.draw(mean, rng, out=rows)
-        total += mean[:, net.n_penultimate :]
+            if step:
+                labels = Softmax().draw(labels, rng)
+            labelled = field_with_labels(net, field, labels)
+            labels = label_means(net, net.top.hidden.sample(labelled, rng))
+        total += labels
     return total / n_chains
+
+
+def neutral_labels(net, v):
+    """A label block for each row that favours no label."""
+    return np.full((len(v), net.n_labels), 1 / net.n_labels, v.dtype)
+
+
+def field_with_labels(net, field, labels):
+    """Field of the top hidden units: what comes from below, and from ``labels``."""
+    return field + np.dot(labels, net.top.weights[net.n_penultimate :])
+
+
+def label_means(net, hidden):
+    """Label probabilities given the top hidden units."""
+    field = np.dot(hidden, net.top.weights[net.n_penultimate :].T)
+    field += net.top.visible_bias[net.n_penultimate :]
+    return Softmax().mean(field)
 
 
 def top_means(net, penultimate):
@@ -244,7 +267,7 @@ def top_means(net, penultimate):
     field = top_field(net, penultimate)
     if net.n_labels:
         posterior = np.exp(log_posterior(net, penultimate))
-        field += np.dot(posterior, net.top.weights[net.n_penultimate :])
+        field = field_with_labels(net, field, posterior)
     return net.top.hidden.mean(field, out=field)
 
 

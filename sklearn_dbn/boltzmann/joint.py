@@ -137,7 +137,7 @@ def epochs(state, rows, settings):
     spaces = {n_data: Workspace.of(state, n_data) for n_data in sizes}
     n_batches = math.ceil(len(rows) / size)
     while True:
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
             plan = training.batches(rows, settings.batch_size, state.rng)
             for number, batch in enumerate(plan, start=1):
                 due = updates.decays_due(number, n_batches)

@@ -255,7 +255,7 @@ def pseudo_log_likelihood(rbm, v):
     TypeError
         If a family of visible units has no such conditionals here.
     """
-    total = np.zeros(len(v), v.dtype)
+    total = np.zeros(len(v))
     fields = rbm.hidden_field(v)
     for family, columns in rbm.visible.blocks(rbm.n_visible):
         if isinstance(family, Softmax):
@@ -264,7 +264,7 @@ def pseudo_log_likelihood(rbm, v):
         one = _one_left_out(family)
         for i in range(columns.start, columns.stop):
             total += one(rbm, v[:, i], fields, i)
-    return total
+    return total.astype(v.dtype)
 
 
 def _one_left_out(family):
@@ -278,8 +278,7 @@ def _one_left_out(family):
 
 def _log_odds_bernoulli(rbm, value, fields, i):
     off = fields - value[:, None] * rbm.weights[i]
-    odds = rbm.visible_bias[i] + rbm.hidden.cumulant(off + rbm.weights[i])
-    odds -= rbm.hidden.cumulant(off)
+    odds = rbm.visible_bias[i] + rbm.hidden.gain(off + rbm.weights[i], off)
     return value * odds - kernels.softplus(odds)
 
 
@@ -287,7 +286,10 @@ def _log_conditional_softmax(rbm, v, fields, columns):
     weights, bias = rbm.weights[columns], rbm.visible_bias[columns]
     rest = fields - np.dot(v[:, columns], weights)
     scores = np.stack(
-        [b + rbm.hidden.cumulant(rest + w) for b, w in zip(bias, weights, strict=True)],
+        [
+            b + rbm.hidden.gain(rest + w, rest)
+            for b, w in zip(bias, weights, strict=True)
+        ],
         axis=1,
     )
     return (v[:, columns] * scores).sum(axis=1) - logsumexp(scores, axis=1)

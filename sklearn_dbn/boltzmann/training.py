@@ -57,6 +57,7 @@ class State:
         self.rbm = on_vector(self.parameters, self.rbm)
 
 
+@np.errstate(over="ignore", invalid="ignore", under="ignore")
 def initial_rbm(statistics, n_hidden, visible, rng, scale):
     """Random weights that give hidden fields a spread of ``scale`` over the data.
 
@@ -66,6 +67,11 @@ def initial_rbm(statistics, n_hidden, visible, rng, scale):
     (total variance below 1) count as having total variance 1. Weights of Gaussian
     columns are at most ``n_hidden ** -0.5``: together the hidden units then add a
     quarter to the unit variance of such a column, not many times as much.
+
+    Raises
+    ------
+    ValueError
+        If ``scale`` takes weights beyond the finite numbers.
     """
     mean, dtype = statistics.mean, statistics.mean.dtype
     weights = rng.standard_normal((len(mean), n_hidden), dtype=dtype)
@@ -74,9 +80,16 @@ def initial_rbm(statistics, n_hidden, visible, rng, scale):
         most = n_hidden**-0.5 if isinstance(family, Gaussian) else size
         weights[columns] *= dtype.type(min(size, most))
     bias = visible.field_of_mean(mean).astype(dtype)
-    return RBM(weights, bias, -np.dot(mean, weights), visible, Bernoulli())
+    hidden_bias = -np.dot(mean, weights)
+    if np.isfinite(mean).all() and not np.isfinite(hidden_bias).all():
+        raise ValueError(
+            f"weight_scale={scale!r} makes initial weights that {dtype} cannot hold. "
+            "Lower it."
+        )
+    return RBM(weights, bias, hidden_bias, visible, Bernoulli())
 
 
+@np.errstate(over="ignore", invalid="ignore", under="ignore")
 def start(rbm, data_mean, sampler, rng):
     """The state before the first epoch."""
     parameters, rbm = on_one_vector(rbm)
@@ -176,7 +189,7 @@ def epochs(state, rows, settings):
             updates.at(settings.momentum, state.epoch),
             int(updates.at(settings.n_gibbs_steps, state.epoch)),
         )
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
             for work in spaces.values():
                 np.multiply(work.shares, rates[0], out=work.signed)
             plan = batches(rows, settings.batch_size, state.rng)

@@ -94,7 +94,7 @@ def epochs(state, rows, codes, settings):
     labels = None if codes is None else np.eye(state.net.n_labels, dtype=step.dtype)
     while True:
         plan = list(batches(rows, codes, settings.batch_size, state.rng))
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
             for number, batch in enumerate(plan, start=1):
                 v = rows.take(batch)
                 y = None if codes is None else labels[codes[numbers_of(rows, batch)]]
