@@ -26,7 +26,7 @@ from sklearn_dbn.boltzmann.units import Gaussian, Softmax
 from sklearn_dbn.boltzmann.updates import Diverged
 
 # Packages whose frames a warning looks past for the user's own line.
-NOT_THE_USER = {"sklearn_dbn", "sklearn", "joblib", "contextlib"}
+NOT_THE_USER = {"sklearn_dbn", "sklearn", "joblib", "contextlib", "numpy"}
 # How far rounding may take a value out of [0, 1].
 RANGE_SLACK = 1e-6
 # How far rounding may take the mean sum of a softmax block from one.

@@ -306,8 +306,8 @@ class DBMTransformer(
         Raises
         ------
         ValueError
-            If the shapes do not fit each other, a value is not finite, or `data_mean`
-            is no mean of such units.
+            If the shapes do not fit each other, a value is not finite, or its square
+            is not, or `data_mean` leaves [0, 1] in a Bernoulli or softmax column.
         TypeError
             If `hidden_layer_sizes` is given, which follows from the weights.
 

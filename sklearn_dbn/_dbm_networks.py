@@ -4,7 +4,12 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_dbn._dbn import DBNClassifier
-from sklearn_dbn._parameters import distinct_classes, pairs_of, require_unset
+from sklearn_dbn._parameters import (
+    distinct_classes,
+    pairs_of,
+    require_boolean,
+    require_unset,
+)
 from sklearn_dbn._perceptron import started_classifier
 from sklearn_dbn._rbm import RBMTransformer
 
@@ -137,8 +142,7 @@ class NetworksMixin:
 
     def _upward(self, wide):
         """Weights and biases of a network from `mlp_features`, or rows, to the top."""
-        if not isinstance(wide, bool | np.bool_):
-            raise ValueError(f"wide must be True or False; found {wide!r}.")
+        require_boolean("wide", wide)
         machine = self._machine()
         *below, top = machine.weights
         weights = [*(2 * w for w in below), top]

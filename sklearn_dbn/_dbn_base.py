@@ -32,6 +32,7 @@ from sklearn_dbn._parameters import (
     make_units,
     pairs_of,
     plain_visible,
+    require_boolean,
     require_same_sizes,
     require_same_visible,
     require_shape,
@@ -52,6 +53,13 @@ from sklearn_dbn.boltzmann.updown import UpDown
 # layer not trained to the end, make what the network imagines unlike the data. A top
 # trained for long recognises and imagines better.
 FIRST, BETWEEN, TOP = (100, 0.3, 3.0), (30, 0.1, 1.0), (100, 0.2, 1.0)
+# Fitted arrays of the layers below the top, one each.
+DIRECTED = (
+    "recognition_weights_",
+    "recognition_intercepts_",
+    "generative_weights_",
+    "generative_intercepts_",
+)
 # Parameters of a layer that its template does not set.
 OF_THE_LAYER = ("visible", "random_state")
 
@@ -446,13 +454,16 @@ class DeepBeliefNetwork(BoltzmannEstimator):
 
     def _require_shapes(self):
         sizes = [self.n_features_in_, *map(np.size, self.recognition_intercepts_)]
+        for name in DIRECTED:
+            if len(getattr(self, name)) != len(sizes) - 1:
+                raise ValueError(
+                    f"{name} holds {len(getattr(self, name))} arrays, but "
+                    f"recognition_intercepts_ {len(sizes) - 1}. Set all four of "
+                    f"{', '.join(DIRECTED)}, or fit anew."
+                )
         for i, (lower, upper) in enumerate(pairwise(sizes)):
-            for name, shape in (
-                ("recognition_weights_", (lower, upper)),
-                ("recognition_intercepts_", (upper,)),
-                ("generative_weights_", (upper, lower)),
-                ("generative_intercepts_", (lower,)),
-            ):
+            shapes = (lower, upper), (upper,), (upper, lower), (lower,)
+            for name, shape in zip(DIRECTED, shapes, strict=True):
                 require_shape(f"{name}[{i}]", getattr(self, name)[i], shape)
         top_bias, shape = self.top_rbm_.intercept_visible_, sizes[-1] + self._n_labels
         require_shape("top_rbm_.intercept_visible_", top_bias, (shape,))
@@ -500,6 +511,7 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         n_gibbs_steps = checked_count("n_gibbs_steps", n_gibbs_steps)
         n_chains = checked_count("n_chains", n_chains)
         thinning = checked_count("thinning", thinning)
+        require_boolean("mean_visible", mean_visible)
         n_chains = min(n_chains, n_samples)
         labels = None if labels is None else _labels_of_chains(labels, n_chains)
         rng, net = make_generator(random_state), self._machine()

@@ -8,6 +8,7 @@ from numbers import Real
 import numpy as np
 from joblib import Parallel, delayed
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import check_is_fitted
 
 from sklearn_dbn._base import likelihood_dtype, make_generator, warn_user
 from sklearn_dbn._parameters import checked_count
@@ -220,17 +221,14 @@ class LogPartitionMixin:
            conservative estimates of MRF log-likelihood using reverse annealing.
            AISTATS.
         """
-        machine = self._machine()
-        wide = likelihood_dtype(machine.visible, machine.sizes[0], machine.dtype)
-        machine, seed = self._machine(wide), self.training_state_["seed"]
+        check_is_fitted(self)
+        seed = self.training_state_["seed"]
         if random_state is not None:
             seed = int(make_generator(random_state).integers(2**31))
         request = Request(method, n_runs, n_temperatures, tol, seed)
-        request = request.checked(self._engine.is_enumerable(machine))
-        self.log_partition_ = self._kept_or_new_estimate(machine, request, n_jobs)
-        warn_of_error(self.log_partition_, tol)
-        value, std = self.log_partition_["value"], self.log_partition_["std"]
-        return (value, std) if return_std else value
+        found = self.log_partition_ = self._kept_or_new_estimate(request, n_jobs)
+        warn_of_error(found, tol)
+        return (found["value"], found["std"]) if return_std else found["value"]
 
     def _log_z_of_scores(self):
         """`log_partition()`; where that misses `tol`, the longest annealing so far.
@@ -238,15 +236,22 @@ class LogPartitionMixin:
         The longest, not the one that looks best: the standard error of few runs may be
         small by luck. Reverse estimates do not count, which make likelihoods look low.
         """
-        self.log_partition()
-        own = self.log_partition_
-        if own["std"] > DEFAULT_TOL:
+        seed = self.training_state_["seed"]
+        request = Request("auto", DEFAULT_RUNS, "auto", DEFAULT_TOL, seed)
+        found = self._kept_or_new_estimate(request)
+        if found["std"] > DEFAULT_TOL:
             known = [x for x in self._estimates if x["method"] != "reverse-ais"]
-            self.log_partition_ = max([own, *known], key=annealing_length)
-        return self.log_partition_["value"]
+            found = max([found, *known], key=annealing_length)
+        self.log_partition_ = found
+        warn_of_error(found, DEFAULT_TOL)
+        return found["value"]
 
-    def _kept_or_new_estimate(self, machine, request, n_jobs):
+    def _kept_or_new_estimate(self, request, n_jobs=None):
         """The estimate asked for; all those of the present parameters are kept."""
+        machine = self._machine()
+        wide = likelihood_dtype(machine.visible, machine.sizes[0], machine.dtype)
+        machine = self._machine(wide)
+        request = request.checked(self._engine.is_enumerable(machine))
         code = self._fingerprint()
         kept = [x for x in vars(self).get("_estimates", []) if x["parameters"] == code]
         asked = list(astuple(request))

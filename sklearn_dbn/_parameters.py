@@ -10,7 +10,7 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import _check_sample_weight
 
-from sklearn_dbn._base import RANGE_SLACK, SUM_SLACK, BoltzmannEstimator
+from sklearn_dbn._base import RANGE_SLACK, BoltzmannEstimator
 from sklearn_dbn.boltzmann.units import Bernoulli, Gaussian, Joint, Softmax
 
 COUNT = Interval(Integral, 1, None, closed="left")
@@ -117,8 +117,11 @@ def distinct_classes(classes):
         )
     try:
         unique_labels(classes)
-    except ValueError as error:
-        raise ValueError(f"classes: {error}") from error
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"classes must be labels of one kind, none missing; found {classes!r} "
+            f"({error})."
+        ) from error
     distinct = np.unique(labels)
     if len(distinct) < 2:
         raise ValueError(
@@ -319,6 +322,12 @@ def _is_count(value, least=1):
     return is_integer and value >= least
 
 
+def require_boolean(name, value):
+    """Raise if ``value`` is neither True nor False."""
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{name} must be True or False; found {value!r}.")
+
+
 def require_shape(name, array, shape):
     """Raise if a fitted attribute, perhaps set by hand, does not fit the others."""
     if np.shape(array) != shape:
@@ -339,11 +348,4 @@ def require_possible_mean(units, mean):
                 f"{furthest:.6g}. Give the mean of rows scaled to [0, 1], describe "
                 "the columns as 'gaussian' in visible, or leave data_mean out to have "
                 "it estimated."
-            )
-        total = float(mean[columns].sum(dtype=np.float64))
-        if isinstance(family, Softmax) and abs(total - 1) > SUM_SLACK:
-            raise ValueError(
-                f"data_mean adds up to {total:.6g} over the softmax columns "
-                f"{columns.start} to {columns.stop - 1}, instead of to 1. Give the "
-                "mean of one-hot rows, or leave data_mean out to have it estimated."
             )

@@ -315,8 +315,8 @@ class RBMTransformer(
         Raises
         ------
         ValueError
-            If the shapes do not fit each other, a value is not finite, or `data_mean`
-            is no mean of such units.
+            If the shapes do not fit each other, a value is not finite, or its square
+            is not, or `data_mean` leaves [0, 1] in a Bernoulli or softmax column.
         TypeError
             If `n_components` is given, which follows from the weights.
 

@@ -1177,6 +1177,13 @@ def test_from_parameters_estimates_the_base_rate():
     ("change", "message"),
     [
         ({"weights": []}, "weights must hold at least one array; found none"),
+        ({"weights": None}, "weights must be a list of arrays.*None.*list"),
+        ({"weights": np.zeros((3, 2))}, "weights must .* 2 dimensions; found .*1"),
+        ({"intercepts": np.zeros(3)}, "intercepts must .* 1 dimensions; found .*0"),
+        (
+            {"weights": [np.full((3, 2), 1e200), np.zeros((2, 4))]},
+            r"weights\[0\] has the value 1e\+200",
+        ),
         ({"intercepts": [[0] * 3, [0] * 2]}, "one more than weights; found 2 and 2"),
         (
             {"weights": [np.zeros((3, 2)), np.zeros((3, 4))]},
@@ -1209,7 +1216,31 @@ def test_bad_parameters_from_elsewhere_are_errors_that_name_them(change, message
         DBMTransformer.from_parameters(**(parameters | change))
 
 
+def test_lists_set_by_hand_are_followed():
+    dbm, X = small().fit(binary_rows()), binary_rows()
+    expected = dbm.transform(X, layer="all")
+    dbm.weights_ = [weights.tolist() for weights in dbm.weights_]
+    dbm.chains_ = []
+    np.testing.assert_array_equal(dbm.transform(X, layer="all"), expected)
+    assert dbm.mlp_features(X).shape == (len(X), X.shape[1] + 3)
+    assert dbm.sample(3, n_gibbs_steps=2).shape == (3, X.shape[1])
+
+
+def test_a_matrix_missing_by_hand_is_named():
+    dbm = small().fit(binary_rows())
+    dbm.weights_.pop()
+    with pytest.raises(ValueError, match=r"weights_ holds 1 arrays, .* 3 layers"):
+        dbm.transform(binary_rows())
+
+
 # --- classification -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("make", ["to_mlp", "to_dbn"])
+def test_wide_is_true_or_false(make):
+    dbm = small().fit(binary_rows())
+    with pytest.raises(ValueError, match="wide must be True or False; found 'no'"):
+        getattr(dbm, make)([0, 1], wide="no")
 
 
 @pytest.fixture(scope="module")

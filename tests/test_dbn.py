@@ -90,6 +90,38 @@ def test_sampled_recognition_takes_the_chains_and_steps_asked_for(digits, monkey
     assert asked == [(4, 7)]
 
 
+@pytest.mark.parametrize("n_steps", [2, 50])
+@pytest.mark.parametrize("sizes", [(16,), (40, 60)])
+@pytest.mark.parametrize("recognition", ["mean-field", "gibbs"])
+def test_recognition_by_the_memory_does_not_forget_the_row(
+    recognition, sizes, n_steps, digits
+):
+    rbm = RBMTransformer(n_iter=20)
+    dbn = DBNClassifier(sizes, rbm=rbm, n_iter=2, random_state=0).fit(*digits)
+    exact = dbn.score(*digits)
+    dbn.set_params(recognition=recognition, n_recognition_steps=n_steps)
+    assert dbn.score(*digits) > exact - 0.05
+
+
+def test_mean_visible_is_true_or_false(digits):
+    dbn = quick(FAST[0]).fit(*digits)
+    with pytest.raises(ValueError, match="mean_visible must be True or False"):
+        dbn.sample(2, mean_visible="yes")
+
+
+def test_arrays_missing_by_hand_are_named(digits):
+    dbn = quick(FAST[0]).fit(*digits)
+    dbn.recognition_weights_ = []
+    with pytest.raises(ValueError, match="recognition_weights_ holds 0 arrays"):
+        dbn.predict(digits[0])
+
+
+def test_missing_labels_among_the_classes_are_an_error(digits):
+    X, y = digits[0][:20], np.array(["a", "b"] * 10, object)
+    with pytest.raises(ValueError, match="classes must be labels of one kind"):
+        quick(FAST[0]).partial_fit(X, y, classes=["a", None, "b"])
+
+
 @both
 def test_sparse_rows_give_the_same(estimator, digits):
     X, y = digits

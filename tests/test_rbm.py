@@ -4,6 +4,7 @@ import inspect
 import itertools
 import warnings
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -936,6 +937,69 @@ def test_rounding_may_leave_softmax_blocks_a_little_off_one(lack, n_warnings):
     assert len(range_warnings("fit", X, visible="softmax")) == n_warnings
 
 
+def test_a_warning_of_the_range_names_the_whole_range():
+    blocks = [("bernoulli", 2), ("softmax", 2), ("bernoulli", 2)]
+    X = np.hstack([2 * binary_rows(60, 2), np.eye(2)[np.arange(60) % 2]])
+    X = np.hstack([X, -5 * binary_rows(60, 2)])
+    with pytest.warns(UserWarning, match=r"\[-5, 2\], outside") as caught:
+        small(visible=blocks).fit(X)
+    assert len(caught) == 1
+
+
+def test_a_weight_scale_out_of_all_bounds_is_named():
+    with pytest.raises(ValueError, match=r"weight_scale=1e\+39.*float32.*Lower it"):
+        small(weight_scale=1e39).fit(binary_rows(dtype=np.float32))
+
+
+def test_parameters_set_by_hand_do_not_make_an_unfitted_machine_whole():
+    rbm = small()
+    rbm.components_ = np.ones((4, 6))
+    rbm.intercept_hidden_, rbm.intercept_visible_ = np.zeros(4), np.zeros(6)
+    for method in ("transform", "score_samples", "free_energy"):
+        with pytest.raises(NotFittedError):
+            getattr(rbm, method)(binary_rows())
+    with pytest.raises(NotFittedError):
+        rbm.log_partition()
+
+
+def test_training_on_from_a_memory_map_leaves_plain_arrays(tmp_path):
+    X = binary_rows()
+    joblib.dump(small(warm_start=True).fit(X), tmp_path / "rbm")
+    rbm = joblib.load(tmp_path / "rbm", mmap_mode="r").set_params(n_iter=4).fit(X)
+    assert type(rbm.training_state_["seen"]["last_mean"]) is np.ndarray
+
+
+# So large weights want more temperatures.
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("scale", [1, 100])
+@pytest.mark.parametrize(
+    "visible", ["bernoulli", "gaussian", [("softmax", 3)] * 2], ids=str
+)
+def test_underflow_is_nothing_to_stop_at(visible, scale):
+    X = np.eye(6)[np.arange(60) % 3] if visible == "bernoulli" else binary_rows()
+    X = np.tile(np.eye(3), (20, 2)) if isinstance(visible, list) else X
+    gaps = X.copy()
+    gaps[:, :3] = np.nan
+    with np.errstate(all="raise"):
+        rbm = small(visible=visible, momentum=0.9, n_iter=20).fit(X)
+        rbm.components_ *= scale
+        for method in ("transform", "pseudo_log_likelihood", "score_samples", "gibbs"):
+            assert np.isfinite(getattr(rbm, method)(X)).all()
+        assert np.isfinite(rbm.log_partition(method="ais", n_temperatures=50))
+        assert np.isfinite(rbm.sample(5, n_gibbs_steps=5, random_state=0)).all()
+        assert np.isfinite(rbm.impute(gaps)).all()
+        assert np.isfinite(rbm.inverse_transform(rbm.transform(X))).all()
+
+
+def test_the_score_may_weigh_rows():
+    X, weights = binary_rows(), np.arange(60) % 4
+    rbm = small().fit(X)
+    expected = rbm.score(np.repeat(X, weights, axis=0))
+    assert rbm.score(X, sample_weight=weights) == pytest.approx(expected)
+    with pytest.raises(ValueError, match="sample_weight"):
+        rbm.score(X, sample_weight=-weights)
+
+
 @pytest.mark.parametrize("method", ["fit", "fit_transform"])
 @pytest.mark.parametrize("wrapped", [make_pipeline, clone])
 def test_warnings_point_at_the_line_of_the_user(wrapped, method):
@@ -1145,6 +1209,7 @@ def test_from_parameters_estimates_the_base_rate():
         ({"data_mean": [0, 2, 0]}, r"data_mean must .*\[0, 1\].*found 2.*leave"),
         ({"data_mean": [0, 1, -0.1]}, r"data_mean must .*found -0\.1"),
         ({"data_mean": [0, 0, 1.1], "visible": "softmax"}, r"data_mean .* 1\.1"),
+        ({"components": np.full((2, 3), 1e200)}, r"components .*1e\+200.*float64"),
         (
             {"data_mean": [7, 2, 0], "visible": [("gaussian", 1), ("bernoulli", 2)]},
             "data_mean .* found 2",
@@ -1750,9 +1815,11 @@ def test_an_estimate_reports_its_uncertainty():
 
 
 @pytest.mark.parametrize("method", ["ais", "reverse-ais"])
-def test_missing_the_tolerance_is_warned_of(method):
-    with pytest.warns(ConvergenceWarning, match=r"tol.*n_temperatures or n_runs"):
-        known(5, 8).log_partition(method=method, n_temperatures=3, n_runs=5, tol=1e-6)
+def test_missing_the_tolerance_is_warned_of_each_time(method):
+    rbm, few = known(5, 8), {"n_temperatures": 3, "n_runs": 5, "tol": 1e-6}
+    for _ in range(2):
+        with pytest.warns(ConvergenceWarning, match=r"tol.*n_temperatures or n_runs"):
+            rbm.log_partition(method=method, **few)
 
 
 def test_scores_follow_a_better_estimate_where_their_own_is_uncertain(monkeypatch):

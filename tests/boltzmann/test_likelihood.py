@@ -439,6 +439,18 @@ def test_pseudo_log_likelihood_is_the_likelihood_without_weights(blocks):
     assert_rounding(pseudo_log_likelihood(rbm, v), expected)
 
 
+def test_pseudo_log_likelihood_adds_up_in_double_precision():
+    """Of hundreds of units, float32 loses no more than the rounding of the sum."""
+    rng = np.random.default_rng(0)
+    parameters = [rng.normal(size=n) for n in ((300, 80), 300, 80)]
+    rbm = RBM(*parameters).astype(np.float32)
+    v = (rng.random((10, 300)) < 0.3).astype(np.float32)
+    expected = pseudo_log_likelihood(rbm.astype(np.float64), v.astype(np.float64))
+    found = pseudo_log_likelihood(rbm, v)
+    assert found.dtype == np.float32
+    assert np.abs(found / expected - 1).max() < 1e-5
+
+
 class Sign(Family):
     """Units of -1 and 1, of which the pseudo-likelihood knows nothing."""
 
