@@ -363,12 +363,12 @@ class DBNTransformer(LikelihoodScoreMixin, DeepBeliefNetwork):
 
         ``log p(v) >= E_q[log p(v, h) - log q(h | v)]``, with q the recognition weights
         (Salakhutdinov & Murray 2008, "Estimating lower bounds"). The expectation is
-        exact where at most 12 units lie between data and top RBM, else the mean over 20
-        paths, the same random numbers for every row: an estimate of the bound that may
-        come out above it, and whose error the rows have partly in common. log Z of the
-        top RBM is that of `RBMTransformer.log_partition`, by enumeration or annealed
-        importance sampling. Only where Bernoulli columns are 0 or 1 is it a bound on a
-        log-likelihood.
+        exact where no layer between data and top RBM has more than 12 units, else the
+        mean over 20 paths, the same random numbers for every row: an estimate of the
+        bound that may come out above it, and whose error the rows have partly in
+        common. log Z of the top RBM is that of `RBMTransformer.log_partition`, by
+        enumeration or annealed importance sampling. Only where Bernoulli columns are 0
+        or 1 is it a bound on a log-likelihood.
 
         Parameters
         ----------

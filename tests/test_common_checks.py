@@ -106,6 +106,14 @@ def test_common_check_passes(estimator, check):
     ("estimator", "check"),
     [
         (DBNClassifier(), estimator_checks.check_classifiers_train),
+        (
+            DBNClassifier((16,), recognition="gibbs", fine_tuning="hybrid"),
+            estimator_checks.check_classifiers_train,
+        ),
+        (
+            DBNClassifier((16, 16), rbm=RBMTransformer(), recognition="mean-field"),
+            estimator_checks.check_classifiers_train,
+        ),
         (DBNTransformer(), estimator_checks.check_transformer_general),
     ],
 )

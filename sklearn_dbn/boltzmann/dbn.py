@@ -324,15 +324,13 @@ def lower_bound(net, v, rng):
     """``E_q[log p(v, h) - log q(h | v)]`` plus the top's log Z, of each row.
 
     The expectation is over paths of states through the recognition weights
-    (Salakhutdinov & Murray 2008, "Estimating lower bounds"): all of them where there
-    are at most 12 units on the way, else 20 drawn with the same random numbers for
-    every row, so that a row's bound does not depend on the others.
+    (Salakhutdinov & Murray 2008, "Estimating lower bounds"): all of them where no
+    layer on the way has more than 12 units, else 20 drawn with the same random numbers
+    for every row, so that a row's bound does not depend on the others.
     """
     sizes = [len(layer.bias) for layer in net.recognition]
-    if not sizes:
-        return -net.top.free_energy(v)
-    if sum(sizes) <= ENUMERABLE_UNITS:
-        return bound_over_all_paths(net, v, sizes)
+    if max(sizes, default=0) <= ENUMERABLE_UNITS:
+        return bound_over_all_paths(net, v)
     total = np.zeros(len(v), np.float64)
     for noise in rng.random((N_DRAWS, sum(sizes)), dtype=v.dtype):
         log_p, log_q = path_terms(net, v, drawn_path(net, v, noise))
@@ -340,26 +338,28 @@ def lower_bound(net, v, rng):
     return total / N_DRAWS
 
 
-def bound_over_all_paths(net, v, sizes):
-    """The expectation over every path, each weighed by ``q(path | v)``.
+def bound_over_all_paths(net, v):
+    """The expectation over every path, layer by layer.
 
-    What lies above the first states of a path does not depend on the row; what joins
-    both is one product for many rows and all paths.
+    A path goes on from the states of a layer as the network above would from rows of
+    its data, so the bounds of that network, of all states of the layer, are all that is
+    needed of it.
     """
-    n_units = sum(sizes)
-    paths = Bernoulli().states(np.arange(2**n_units), n_units, v.dtype)
-    first, *others = np.split(paths, np.cumsum(sizes)[:-1], axis=1)
-    above = Net(net.recognition[1:], net.generative[1:], net.top, net.n_labels)
-    log_p_above, log_q_above = path_terms(above, first, others)
+    if not net.recognition:
+        return -net.top.free_energy(v)
     recognise, generate = net.recognition[0], net.generative[0]
-    down = generate.field(first)
-    log_p_above -= generate.units.cumulant(down)
+    n_units = len(recognise.bias)
+    states = Bernoulli().states(np.arange(2**n_units), n_units, v.dtype)
+    above = Net(net.recognition[1:], net.generative[1:], net.top, net.n_labels)
+    down = generate.field(states)
+    log_p_of_states = bound_over_all_paths(above, states)
+    log_p_of_states = log_p_of_states - generate.units.cumulant(down)
     total = np.empty(len(v), np.float64)
-    for part in slices(len(v), max(1, NUMBERS_AT_ONCE // len(paths))):
+    for part in slices(len(v), max(1, NUMBERS_AT_ONCE // len(states))):
         rows, fields = v[part], recognise.field(v[part])
-        log_q = np.dot(fields, first.T) + log_q_above
+        log_q = np.dot(fields, states.T)
         log_q -= recognise.units.cumulant(fields)[:, None]
-        log_p = np.dot(rows, down.T) + log_p_above
+        log_p = np.dot(rows, down.T) + log_p_of_states
         log_p += generate.units.log_base(rows)[:, None]
         log_p -= log_q
         log_q = log_q.astype(np.float64)

@@ -160,6 +160,18 @@ def test_lower_bound_is_tight_where_recognition_is_exact():
     assert_rounding(bound, np.log(p[:, 0]))
 
 
+def test_the_bound_goes_over_all_paths_of_many_small_layers():
+    """Seven units in each of two layers: more than one layer may have."""
+    net, v = some_net((3, 7, 7, 2), n_labels=0), binary_rows(3)
+    paths = np.split(binary_rows(14), 2, axis=1)
+    expected = []
+    for row in v:
+        log_p, log_q = dbn.path_terms(net, np.tile(row, (2**14, 1)), paths)
+        assert np.exp(log_q).sum() == pytest.approx(1)
+        expected.append(np.exp(log_q) @ (log_p - log_q))
+    assert_rounding(dbn.lower_bound(net, v, None), np.array(expected), 10_000)
+
+
 def test_drawn_bound_agrees_with_the_enumerated_one(monkeypatch):
     net = some_net((4, 3, 2, 3), n_labels=0)
     v = binary_rows(4)
