@@ -46,7 +46,8 @@ class DBNClassifier(ClassifierMixin, DeepBeliefNetwork):
     Layers of directed weights below, and on top an RBM that sees the penultimate
     layer together with a softmax block of labels (Hinton, Osindero & Teh 2006).
     Layers are pre-trained one by one as RBMs, then fine-tuned together. With one
-    hidden layer it is a classification RBM (Larochelle & Bengio 2008).
+    hidden layer it is a classification RBM (Larochelle & Bengio 2008): an
+    `RBMTransformer` of rows beside one-hot labels, the weights of which begin at zero.
 
     Parameters
     ----------
@@ -119,7 +120,8 @@ default="up-down"
         ``"mean-field"`` iterates the means of the labels and the top units from
         neutral labels, the layer below them held at what the pass upwards gives it;
         ``"gibbs"`` draws states instead, on the way up, too, and averages label
-        probabilities over chains.
+        probabilities over chains. The last two come near the exact posterior with few
+        steps, the drawn one with the noise of its chains.
     n_recognition_steps : int, default=10
         Iterations of the top RBM for ``"mean-field"`` and ``"gibbs"``.
     n_recognition_samples : int, default=10
