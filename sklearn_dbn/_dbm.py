@@ -60,10 +60,9 @@ class DBMTransformer(
     Layers of binary hidden units above the data, each joined to its neighbours by
     undirected weights (Salakhutdinov & Hinton 2009), with energy
     ``E = -Σ h_l W_l h_{l+1} - Σ b_l·h_l``, ``h_0`` the data (plus ``|v|²/2`` over
-    Gaussian columns). Evidence goes up and
-    down: the features of a row are the means that all layers settle on. With one
-    hidden layer it is :class:`RBMTransformer` trained by persistent contrastive
-    divergence, bit for bit.
+    Gaussian columns). Evidence goes up and down: the features of a row are the means
+    that all layers settle on. With one hidden layer it is :class:`RBMTransformer`
+    trained by persistent contrastive divergence, bit for bit.
 
     Parameters
     ----------

@@ -134,10 +134,10 @@ class RBMTransformer(
     weight_scale : float, default=1.6
         Spread (standard deviation over the data) of the fields of the hidden
         units at the start, which sets the size of the initial weights. Larger
-        values learn sooner; the customary weights of 0.01 give 0.02 on
-        the digits of scikit-learn. Weights of
-        Gaussian columns are of size ``n_components ** -0.5`` at most, lest the hidden
-        units swamp the unit variance of a column; larger values change nothing there.
+        values learn sooner; the customary weights of 0.01 give 0.02 on the digits of
+        scikit-learn. Weights of Gaussian columns are of size ``n_components ** -0.5``
+        at most, lest the hidden units swamp the unit variance of a column; larger
+        values change nothing there.
     batch_size : int, default=40
         Rows per update.
     n_iter : int, default=10
