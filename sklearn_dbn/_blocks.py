@@ -3,17 +3,12 @@
 import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from functools import cache
 
 import numpy as np
 from scipy import sparse
-from threadpoolctl import ThreadpoolController
 
 from sklearn_dbn.boltzmann.data import block_size, slices
-
-# Held while the number of BLAS threads is changed.
-ALONE = threading.Lock()
+from sklearn_dbn.boltzmann.teams import threads_for_parts
 
 
 def map_blocks(function, X, dtype, n_columns, sizes, side_by_side=False):
@@ -38,7 +33,7 @@ def map_blocks(function, X, dtype, n_columns, sizes, side_by_side=False):
         function(rows.astype(dtype, copy=False), result[part])
 
     size = block_size(max(X.shape[1], *sizes), dtype.itemsize)
-    with threads_for_blocks(side_by_side and n_rows > size) as n_threads:
+    with threads_for_parts(side_by_side and n_rows > size) as n_threads:
         if n_threads == 1:
             for part in slices(n_rows, size):
                 do(part)
@@ -69,32 +64,3 @@ def until_one_fails(do):
             raise
 
     return do_or_pass
-
-
-@contextmanager
-def threads_for_blocks(wanted):
-    """How many threads to use in the place of BLAS, which has one of them meanwhile.
-
-    That is a setting of the whole process, so only one caller at a time may have it
-    changed; others get one thread.
-    """
-    if not (wanted and ALONE.acquire(blocking=False)):
-        yield 1
-        return
-    try:
-        n_threads = n_blas_threads()
-        with blas().limit(limits=1):
-            yield n_threads
-    finally:
-        ALONE.release()
-
-
-@cache
-def blas():
-    """Handles on the BLAS libraries of numpy and scipy."""
-    return ThreadpoolController().select(user_api="blas")
-
-
-def n_blas_threads():
-    """How many threads a matrix product may use here and now."""
-    return max((library["num_threads"] for library in blas().info()), default=1)

@@ -15,18 +15,19 @@ ENGINE = "sklearn_dbn.boltzmann"
 # all that is; there only circles are forbidden.
 FLOORS = {
     "compiled": 0,
-    "kernels": 0,
-    "units": 1,
-    "rbm": 2,
-    "data": 3,
-    "dbm": 3,
-    "samplers": 3,
-    "updates": 3,
-    "labels": 4,
-    "likelihood": 4,
-    "training": 4,
-    "deep_likelihood": 5,
-    "joint": 5,
+    "teams": 0,
+    "kernels": 1,
+    "units": 2,
+    "rbm": 3,
+    "data": 4,
+    "dbm": 4,
+    "samplers": 4,
+    "updates": 4,
+    "labels": 5,
+    "likelihood": 5,
+    "training": 5,
+    "deep_likelihood": 6,
+    "joint": 6,
 }
 
 

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 from sklearn.base import clone
+from threadpoolctl import threadpool_limits
 
-from sklearn_dbn.boltzmann import kernels
+from sklearn_dbn.boltzmann import kernels, teams, training
 from tests.boltzmann import LOOPS, use_loops
 from tests.fits import assert_same_fit, float_arrays
 from tests.test_estimators import ALL, every_estimator
@@ -45,13 +46,30 @@ def test_fits_by_both_loops_agree(estimator, monkeypatch):
 
 
 @every_estimator
-def test_a_compiled_fit_goes_on_bit_for_bit(estimator, monkeypatch):
+@pytest.mark.parametrize("n_threads", [None, 1, 2])
+def test_a_compiled_fit_goes_on_bit_for_bit(estimator, n_threads, monkeypatch):
+    """In one part, or in two that are worked off by so many threads."""
     use_loops("compiled", monkeypatch)
+    if n_threads:
+        monkeypatch.setattr(training, "MUCH_WORK", 0)
+        monkeypatch.setattr(teams, "n_blas_threads", lambda: n_threads)
     X, y = rows()
     once = wide(estimator, n_iter=4).fit(X, y)
     twice = wide(estimator, n_iter=2, warm_start=True).fit(X, y)
     assert_same_fit(twice.set_params(n_iter=4).fit(X, y), once)
     assert_same_fit(wide(estimator, n_iter=4).fit(X, y), once)
+
+
+@every_estimator
+def test_fits_in_parts_are_the_same_by_threads_and_in_turn(estimator, monkeypatch):
+    use_loops("compiled", monkeypatch)
+    monkeypatch.setattr(training, "MUCH_WORK", 0)
+    fits = []
+    for n_threads in (1, 2):
+        monkeypatch.setattr(teams, "n_blas_threads", lambda n=n_threads: n)
+        with threadpool_limits(1, user_api="blas"):
+            fits.append(wide(estimator).fit(*rows()))
+    assert_same_fit(*fits)
 
 
 def test_a_compiled_classifier_has_the_same_posterior(monkeypatch):

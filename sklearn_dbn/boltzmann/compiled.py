@@ -190,6 +190,97 @@ def move(parameters, velocity, step, momentum):
         parameters[i] += velocity[i]
 
 
+def sparse_products():
+    """Signatures: rows whose zeros are skipped, a matrix, room for as many columns."""
+    return [
+        void(types.Array(real, 2, "C", readonly=True), real[:, ::1], real[:, ::1])
+        for real in (float32, float64)
+    ]
+
+
+@njit(
+    [
+        void(types.Array(real, 2, "C", readonly=True), int64, int64[::1])
+        for real in (float32, float64)
+    ],
+    **OPTIONS,
+)
+def count_by_column(rows, first, counts):
+    counts[:] = 0
+    for i in range(rows.shape[0]):
+        row = rows[i, first : first + counts.shape[0]]
+        for j in range(counts.shape[0]):
+            counts[j] += row[j] != 0
+
+
+@njit(sparse_products(), fastmath=FUSED, **OPTIONS)
+def sparse_product(rows, matrix, out):
+    index = np.empty(rows.shape[1] + 1, np.int32)
+    for i in range(rows.shape[0]):
+        n = 0
+        for j in range(rows.shape[1]):
+            index[n] = j
+            n += rows[i, j] != 0
+        total = out[i]
+        total[:] = 0
+        for k in range(0, n - 3, 4):
+            p, q, r, s = index[k], index[k + 1], index[k + 2], index[k + 3]
+            a, b, c, d = rows[i, p], rows[i, q], rows[i, r], rows[i, s]
+            u, v, w, x = matrix[p], matrix[q], matrix[r], matrix[s]
+            for j in range(total.shape[0]):
+                total[j] += (a * u[j] + b * v[j]) + (c * w[j] + d * x[j])
+        for k in range(n - n % 4, n):
+            a, u = rows[i, index[k]], matrix[index[k]]
+            for j in range(total.shape[0]):
+                total[j] += a * u[j]
+
+
+@njit(
+    [
+        void(
+            types.Array(real, 2, "C", readonly=True),
+            int64,
+            real[:, ::1],
+            int64[::1],
+            real[:, ::1],
+        )
+        for real in (float32, float64)
+    ],
+    fastmath=FUSED,
+    **OPTIONS,
+)
+def sparse_outer_products(rows, first, others, counts, out):
+    n_columns = counts.shape[0]
+    # Numbers of rows, column by column, each with room for one that does not count.
+    ends = np.empty(n_columns, np.int64)
+    n = 0
+    for j in range(n_columns):
+        ends[j] = n
+        n += counts[j] + 1
+    index = np.empty(n, np.int32)
+    for i in range(rows.shape[0]):
+        row = rows[i, first : first + n_columns]
+        for j in range(n_columns):
+            index[ends[j]] = i
+            ends[j] += row[j] != 0
+    for m in range(n_columns):
+        n, column = ends[m], first + m
+        begin = n - counts[m]
+        total = out[m]
+        total[:] = 0
+        for k in range(begin, n - 3, 4):
+            p, q, r, s = index[k], index[k + 1], index[k + 2], index[k + 3]
+            a, b = rows[p, column], rows[q, column]
+            c, d = rows[r, column], rows[s, column]
+            u, v, w, x = others[p], others[q], others[r], others[s]
+            for j in range(total.shape[0]):
+                total[j] += (a * u[j] + b * v[j]) + (c * w[j] + d * x[j])
+        for k in range(n - (n - begin) % 4, n):
+            a, u = rows[index[k], column], others[index[k]]
+            for j in range(total.shape[0]):
+                total[j] += a * u[j]
+
+
 @njit(
     [
         void(real[:, ::1], real[:, ::1], real[:, ::1], real[:, ::1], int64)

@@ -69,7 +69,7 @@ class DBM:
         if layer == 0:
             out = np.dot(state[1], self.weights[0].T, out=out)
         else:
-            out = np.dot(state[layer - 1], self.weights[layer - 1], out=out)
+            out = kernels.product(state[layer - 1], self.weights[layer - 1], out)
             if layer < self.n_layers:
                 out += np.dot(state[layer + 1], self.weights[layer].T)
         out += self.biases[layer]
@@ -123,7 +123,7 @@ class Doubled(RBM):
     down: float = 1.0
 
     def hidden_field(self, v, out=None):
-        out = np.dot(v, self.weights, out=out)
+        out = kernels.product(v, self.weights, out)
         out *= out.dtype.type(self.up)
         out += self.hidden_bias
         return out
@@ -182,7 +182,7 @@ class MeanField:
 
 def bottom_up(dbm, v, out=None):
     """Field of the first hidden layer without the input from above."""
-    out = np.dot(v, dbm.weights[0], out=out)
+    out = kernels.product(v, dbm.weights[0], out)
     out += dbm.biases[1]
     return out
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from sklearn_dbn.boltzmann import kernels
 from sklearn_dbn.boltzmann.data import Rows, slices
 from sklearn_dbn.boltzmann.labels import log_posterior, top_field
 from sklearn_dbn.boltzmann.rbm import RBM
@@ -35,7 +36,7 @@ class Directed:
     units: object = Bernoulli()
 
     def field(self, rows, out=None):
-        out = np.dot(rows, self.weights, out=out)
+        out = kernels.product(rows, self.weights, out)
         out += self.bias
         return out
 

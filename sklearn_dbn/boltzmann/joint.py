@@ -85,43 +85,21 @@ def hidden_offsets(dbm, data_mean):
     return [mean[0] for mean in posterior(dbm, field[None], MeanField())]
 
 
-@dataclass
 class Workspace:
-    """Arrays that the minibatch step works in; nobody else sees them.
+    """Arrays that the minibatch step works in, as :class:`training.Workspace` has them.
 
-    A stack holds model rows first, then data rows, then two spare rows that
-    :func:`~sklearn_dbn.boltzmann.updates.centred_gradient` uses.
+    There is a stack for each layer.
     """
 
-    stacks: list
-    n_model: int
-    shares: np.ndarray
-    offset_rates: updates.OffsetRates
-    step: np.ndarray
-    steps: DBM
-
-    @classmethod
-    def of(cls, state, n_data):
-        dbm, n_model = state.dbm, len(state.chains[0])
-        dtype = state.parameters.dtype
-        shares = np.array([-1 / n_model, 1 / n_data], dtype)
-        step = np.empty_like(state.parameters)
-        return cls(
-            [np.empty((n_model + n_data + 2, size), dtype) for size in dbm.sizes],
-            n_model,
-            np.repeat(shares, (n_model, n_data)),
-            updates.offset_rates(n_data, dtype),
-            step,
-            views(step, dbm),
-        )
-
-    @property
-    def model(self):
-        return [stack[: self.n_model] for stack in self.stacks]
-
-    @property
-    def data(self):
-        return [stack[self.n_model : -2] for stack in self.stacks]
+    def __init__(self, state, n_data, n_parts=1):
+        n_model, dtype = len(state.chains[0]), state.parameters.dtype
+        shape = n_model + n_data + 2
+        self.parts = training.split(n_model, n_data, n_parts)
+        self.stacks = [np.empty((shape, size), dtype) for size in state.dbm.sizes]
+        self.shares = training.phase_shares(self.parts, dtype)
+        self.offset_rates = updates.offset_rates(n_data, dtype)
+        self.step = np.empty_like(state.parameters)
+        self.steps = views(self.step, state.dbm)
 
 
 def epochs(state, rows, settings):
@@ -134,69 +112,83 @@ def epochs(state, rows, settings):
     """
     size = min(settings.batch_size, len(rows))
     sizes = {size, len(rows) % size or size}
-    spaces = {n_data: Workspace.of(state, n_data) for n_data in sizes}
+    dbm = state.dbm
+    n_weights = sum(weights.size for weights in dbm.weights)
+    n_parts = training.parts_that_pay(size, n_weights, dbm.dtype)
+    spaces = {n_data: Workspace(state, n_data, n_parts) for n_data in sizes}
     n_batches = math.ceil(len(rows) / size)
     while True:
-        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        with training.epoch_of(state, settings, n_parts) as epoch:
             plan = training.batches(rows, settings.batch_size, state.rng)
             for number, batch in enumerate(plan, start=1):
                 due = updates.decays_due(number, n_batches)
-                learn(state, rows, batch, settings, due, spaces[len(batch)])
-        updates.require_finite(state.dbm.names, state.dbm.arrays, state.epoch + 1)
+                learn(state, rows, batch, settings, epoch, due, spaces[len(batch)])
+        updates.require_finite(dbm.names, dbm.arrays, state.epoch + 1)
         state.epoch += 1
         yield state
 
 
-def learn(state, rows, batch, settings, n_decays, work):
+def learn(state, rows, batch, settings, epoch, n_decays, work):
     """One update of the parameters from one batch, and ``n_decays`` of the weights."""
-    rate = updates.at(settings.learning_rate, state.epoch)
-    momentum = updates.at(settings.momentum, state.epoch)
-    n_steps = int(updates.at(settings.n_gibbs_steps, state.epoch))
-    v = rows.take(batch, out=work.data[0])
-    if settings.draw_visible:
-        training.draw_data(state.dbm.visible, v, state.rng)
-    both_phases(state, work, n_steps, settings.mean_field)
+    dbm, rate = state.dbm, epoch.learning_rate
+    given = state, rows, batch, settings, epoch, work
+    epoch.team.each(lambda part: work_on_part(*given, part))
     signed, rates = work.shares * work.shares.dtype.type(rate), work.offset_rates
     if rows.weights is not None:
         weights = rows.weights[batch]
-        signed = training.weigh(signed, weights, paired=False)
-        rates = updates.offset_rates(len(batch), v.dtype, weights)
-    for offset, means in zip(state.offsets[1:], work.data[1:], strict=True):
-        updates.slide(offset, rates, means)
-    gradient(state, work, signed, settings.centering)
+        signed = training.weigh(signed, work.parts, weights, paired=False)
+        rates = updates.offset_rates(len(batch), dbm.dtype, weights)
+    for offset, stack in zip(state.offsets[1:], work.stacks[1:], strict=True):
+        updates.slide(offset, rates, *training.data_of(stack, work.parts))
+    gradient(state, work, signed, settings.centering, epoch.team)
     sparsen(state, work.steps, settings, rate)
-    kept = updates.share_kept(rate * settings.weight_decay, momentum, n_decays)
+    decay_rate = rate * settings.weight_decay
+    kept = updates.share_kept(decay_rate, epoch.momentum, n_decays)
     decay(state, kept, settings.centering)
-    updates.move(state.parameters, state.velocity, work.step, momentum)
-    if not math.isfinite(np.dot(state.dbm.biases[1], state.dbm.biases[1])):
-        updates.require_finite(state.dbm.names, state.dbm.arrays, state.epoch + 1)
+    training.move(state, work.step, epoch)
+    if not math.isfinite(np.dot(dbm.biases[1], dbm.biases[1])):
+        updates.require_finite(dbm.names, dbm.arrays, state.epoch + 1)
 
 
-def both_phases(state, work, n_steps, mean_field):
-    """Fill the stacks with model and data rows; move the chains on.
+def work_on_part(state, rows, batch, settings, epoch, work, k):
+    """Both phases of one part of the batch."""
+    part, rng = work.parts[k], epoch.rngs[k]
+    stacks = [stack[part.rows] for stack in work.stacks]
+    v = rows.take(batch[part.data], out=stacks[0][part.n_model :])
+    if settings.draw_visible:
+        training.draw_data(state.dbm.visible, v, rng)
+    chains = [layer[part.model] for layer in state.chains]
+    steps = epoch.n_gibbs_steps, settings.mean_field, rng
+    both_phases(state.dbm, chains, stacks, *steps)
 
-    One product serves the input of the first hidden layer in both phases.
+
+def both_phases(dbm, chains, stacks, n_steps, mean_field, rng):
+    """Fill stacks, of which the data's visible rows are there; move the chains on.
+
+    Model rows come first, as many as there are chains. One product serves the input
+    of the first hidden layer in both phases.
     """
-    dbm, chains, n_model = state.dbm, state.chains, work.n_model
-    model, data = work.model, work.data
-    gibbs(dbm, chains, n_steps, state.rng)
+    n_model = len(chains[0])
+    halves = slice(n_model), slice(n_model, None)
+    model, data = ([rows[own] for rows in stacks] for own in halves)
+    gibbs(dbm, chains, n_steps, rng)
     for layer in dbm.even:
         model[layer][...] = chains[layer]
-    field = bottom_up(dbm, work.stacks[0][:-2], out=work.stacks[1][:-2])
+    field = bottom_up(dbm, stacks[0], out=stacks[1])
     if dbm.n_layers > 1:
         field[:n_model] += np.dot(model[2], dbm.weights[1].T)
     for layer in dbm.odd[1:]:
         dbm.field(model, layer, out=model[layer])
     for layer in dbm.odd:
         Bernoulli().mean(model[layer], out=model[layer])
-        Bernoulli().draw(model[layer], state.rng, out=chains[layer])
+        Bernoulli().draw(model[layer], rng, out=chains[layer])
     for means, rows in zip(
         posterior(dbm, field[n_model:], mean_field), data[1:], strict=True
     ):
         rows[...] = means
 
 
-def gradient(state, work, signed, centering):
+def gradient(state, work, signed, centering, team=updates.ONE):
     """The signed statistics of all pairs of layers into ``work.step``; spoils them.
 
     Pairs are worked off from the top, since each leaves its upper layer scaled.
@@ -210,9 +202,9 @@ def gradient(state, work, signed, centering):
         pair = steps.weights[i], np.empty_like(sums[i]), np.empty_like(sums[i + 1])
         if centering:
             offsets = updates.Offsets(*state.offsets[i : i + 2])
-            updates.centred_gradient(lower, upper, signed, pair, offsets)
+            updates.centred_gradient(lower, upper, signed, pair, offsets, team)
         else:
-            updates.gradient(lower[:-2], upper[:-2], signed, pair)
+            updates.gradient(lower[:-2], upper[:-2], signed, pair, team)
         steps.biases[i][...] += pair[1]
         steps.biases[i + 1][...] += pair[2]
     for bias, total in zip(steps.biases[1:-1], sums[1:-1], strict=True):

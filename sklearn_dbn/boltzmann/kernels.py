@@ -1,8 +1,8 @@
 """Loops over all numbers of an array: by numpy, or compiled where numba is installed.
 
 numpy goes over an array once for each operation. Where numba is (the optional extra
-``fast``), :mod:`compiled` goes over it once, with the same random numbers; results
-differ from numpy's by rounding. The environment variable
+``fast``), :mod:`compiled` goes over it once, with the same random numbers, and skips
+zeros in products; results differ from numpy's by rounding. The environment variable
 ``SKLEARN_DBN_COMPILED`` set to 0 leaves everything to numpy, set to 1 makes it an error
 if numba is missing.
 """
@@ -13,7 +13,16 @@ import os
 
 import numpy as np
 
+from sklearn_dbn.boltzmann.teams import n_blas_threads
+
 SWITCH = "SKLEARN_DBN_COMPILED"
+# Products of smaller matrices than this, or of fewer columns, are left to BLAS.
+LEAST_ENTRIES = 2**14
+LEAST_COLUMNS = 64
+# Where at most this share of entries is not zero, the others are skipped if BLAS has
+# one thread. With several a smaller share is left to the one thread of a loop.
+SHARE_OF_ENTRIES = 0.3
+SHARE_BESIDE_THREADS = 0.2
 
 
 @functools.cache
@@ -139,6 +148,52 @@ def softplus_sums(field):
     rows = as_plain(field).reshape(-1, field.shape[-1])
     compiled().softplus_sums(rows, sums.reshape(-1))
     return sums
+
+
+def few_entries(rows, columns, matrix, out):
+    """How many entries of each of the columns are not zero, if these are few.
+
+    Else, or if there is no compiled loop for such arrays, None.
+    """
+    if not (
+        rows.ndim == 2
+        and rows.dtype == matrix.dtype
+        and rows.flags.c_contiguous
+        and plain(matrix)
+        and (out is None or plain(out))
+        and rows.size >= LEAST_ENTRIES
+        and matrix.shape[1] >= LEAST_COLUMNS
+        and has_loops(matrix.dtype)
+    ):
+        return None
+    counts = np.empty(columns.stop - columns.start, np.int64)
+    compiled().count_by_column(rows, columns.start, counts)
+    return counts if counts.sum() <= most_entries() * len(rows) * len(counts) else None
+
+
+def most_entries():
+    """The share of entries from which products are left to BLAS."""
+    n_threads = n_blas_threads()
+    return SHARE_OF_ENTRIES if n_threads == 1 else SHARE_BESIDE_THREADS / n_threads
+
+
+def product(rows, matrix, out=None):
+    """``rows @ matrix``; zeros of ``rows`` are skipped where there are many."""
+    if few_entries(rows, slice(0, rows.shape[-1]), matrix, out) is None:
+        return np.dot(rows, matrix, out=out)
+    if out is None:
+        out = np.empty((len(rows), matrix.shape[1]), matrix.dtype)
+    compiled().sparse_product(rows, matrix, out)
+    return out
+
+
+def outer_products(rows, columns, others, out):
+    """``rows[:, columns].T @ others`` as :func:`product` does it, into ``out``."""
+    counts = few_entries(rows, columns, others, out)
+    if counts is None:
+        np.dot(rows[:, columns].T, others, out=out)
+    else:
+        compiled().sparse_outer_products(rows, columns.start, others, counts, out)
 
 
 def move(parameters, velocity, step, momentum):

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from sklearn_dbn.boltzmann import kernels
 from sklearn_dbn.boltzmann.units import Bernoulli
 
 
@@ -68,7 +69,7 @@ class RBM(Bipartite):
         return "weights", "visible bias", "hidden bias"
 
     def hidden_field(self, v, out=None):
-        out = np.dot(v, self.weights, out=out)
+        out = kernels.product(v, self.weights, out)
         out += self.hidden_bias
         return out
 

@@ -4,7 +4,8 @@ Every sampler says how many model rows it makes (``n_rows``), makes its explicit
 state (``init``: an array of hidden states, or None), and with ``step`` moves the
 state by ``n_steps`` of Gibbs sampling. ``step`` gets a stack of rows ``v`` whose
 last ones are the data; it draws the first ``n_model`` from the model and fills
-``h`` with the hidden means of all of them.
+``h`` with the hidden means of all of them. If the sampler is ``divisible``, ``step``
+may also be given part of the rows, and of the state.
 
 * :class:`ContrastiveDivergence` starts anew at the data each time (Hinton 2002);
 * :class:`Persistent` keeps its chains (Younes 1999; Tieleman 2008);
@@ -31,6 +32,7 @@ class ContrastiveDivergence:
     """CD-k: chains start at the rows of the batch, and each keeps its row's weight."""
 
     paired = True
+    divisible = True
 
     def n_rows(self, n_data):
         return n_data
@@ -53,6 +55,7 @@ class Persistent:
 
     n_chains: int
     paired = False
+    divisible = True
 
     def n_rows(self, n_data):
         return self.n_chains
@@ -85,6 +88,7 @@ class ParallelTempering:
     n_chains: int
     base: np.ndarray
     paired = False
+    divisible = False
 
     def n_rows(self, n_data):
         return self.n_chains

@@ -12,13 +12,19 @@ right for a short last batch and for any number of chains.
 """
 
 import math
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
-from sklearn_dbn.boltzmann import updates
+from sklearn_dbn.boltzmann import kernels, updates
 from sklearn_dbn.boltzmann.rbm import RBM
+from sklearn_dbn.boltzmann.teams import Team, shares, team
 from sklearn_dbn.boltzmann.units import Bernoulli, Gaussian
+
+# Rows of a batch times weights from which it is worth while to share updates out.
+MUCH_WORK = 2**23
 
 
 @dataclass(frozen=True)
@@ -124,51 +130,118 @@ def views(vector, rbm):
     )
 
 
-@dataclass
+class Part(NamedTuple):
+    """Slices of one part: of the model rows, of the batch, and of stacks of both.
+
+    In a stack each part has its model rows first, then its data rows.
+    """
+
+    model: slice
+    data: slice
+    rows: slice
+
+    @property
+    def n_model(self):
+        return self.model.stop - self.model.start
+
+
+def split(n_model, n_data, n_parts):
+    """So many :class:`Part` s of a batch."""
+    parts, start = [], 0
+    for pair in zip(shares(n_model, n_parts), shares(n_data, n_parts), strict=True):
+        stop = sum(share.stop for share in pair)
+        parts.append(Part(*pair, slice(start, stop)))
+        start = stop
+    return parts
+
+
+def by_row(parts, model, data):
+    """Numbers of the model rows and of the data rows in the order of a stack."""
+    pairs = [(model[part.model], data[part.data]) for part in parts]
+    return np.concatenate([numbers for pair in pairs for numbers in pair])
+
+
+def phase_shares(parts, dtype):
+    """What each row of a stack counts for: its phase adds up to 1, or to -1."""
+    n_model, n_data = parts[-1].model.stop, parts[-1].data.stop
+    model, data = np.full(n_model, -1 / n_model), np.full(n_data, 1 / n_data)
+    return by_row(parts, model, data).astype(dtype)
+
+
+def weigh(signed, parts, weights, paired):
+    """Weights of data rows into the signed coefficients of a stack.
+
+    Weights are 1 on average over all data, so a batch that has more than its
+    share takes a larger step in both phases. Paired model rows inherit the
+    weight of the data row that they started from.
+    """
+    n_model = parts[-1].model.stop
+    model = weights if paired else np.full(n_model, weights.mean())
+    return signed * by_row(parts, model, weights).astype(signed.dtype)
+
+
+def data_of(stack, parts):
+    """The data rows of a stack, in pieces."""
+    return [stack[part.rows][part.n_model :] for part in parts]
+
+
 class Workspace:
     """Arrays that the minibatch step works in; nobody else sees them.
 
-    A stack holds model rows first, then data rows, then two spare rows that
+    A stack holds the rows of all parts, then two spare rows that
     :func:`~sklearn_dbn.boltzmann.updates.centred_gradient` uses.
     """
 
-    stack: list
-    v: np.ndarray
-    h: np.ndarray
-    scratch: tuple
-    shares: np.ndarray
-    signed: np.ndarray
-    offset_rates: updates.OffsetRates
-    n_model: int
-    step: np.ndarray
-    steps: tuple
-
-    @classmethod
-    def of(cls, rbm, settings, n_data):
-        dtype = rbm.dtype
+    def __init__(self, rbm, settings, n_data, n_parts):
         n_model = settings.sampler.n_rows(n_data)
-        stack = [
-            np.empty((n_model + n_data + 2, n), dtype)
-            for n in (rbm.n_visible, rbm.n_hidden)
-        ]
-        shares = np.repeat(
-            np.array([-1 / n_model, 1 / n_data], dtype), (n_model, n_data)
+        self.parts = split(n_model, n_data, n_parts)
+        self.stack = [np.empty((n_model + n_data + 2, n), rbm.dtype) for n in rbm.sizes]
+        self.v, self.h = (rows[:-2] for rows in self.stack)
+        self.scratch = [np.empty((n_model, n), rbm.dtype) for n in rbm.sizes]
+        self.shares = phase_shares(self.parts, rbm.dtype)
+        self.signed = self.shares.copy()
+        self.offset_rates = updates.offset_rates(n_data, rbm.dtype)
+        self.step = np.empty(sum(a.size for a in rbm.parameters), rbm.dtype)
+        self.steps = views(self.step, rbm)
+
+
+class Epoch(NamedTuple):
+    """What the updates of an epoch have in common; each part has a generator."""
+
+    learning_rate: float
+    momentum: float
+    n_gibbs_steps: int
+    team: Team
+    rngs: list
+
+
+@contextmanager
+def epoch_of(state, settings, n_parts):
+    """The :class:`Epoch` that comes next, its team ready."""
+    quiet = np.errstate(over="ignore", invalid="ignore", under="ignore")
+    with quiet, team(n_parts) as members:
+        yield Epoch(
+            updates.at(settings.learning_rate, state.epoch),
+            updates.at(settings.momentum, state.epoch),
+            int(updates.at(settings.n_gibbs_steps, state.epoch)),
+            members,
+            generators(state.rng, n_parts),
         )
-        step = np.empty(sum(a.size for a in rbm.parameters), dtype)
-        return cls(
-            stack,
-            *(rows[:-2] for rows in stack),
-            (
-                np.empty((n_model, rbm.n_visible), dtype),
-                np.empty((n_model, rbm.n_hidden), dtype),
-            ),
-            shares,
-            shares.copy(),
-            updates.offset_rates(n_data, dtype),
-            n_model,
-            step,
-            views(step, rbm),
-        )
+
+
+def generators(rng, n):
+    """``rng``, and ``n - 1`` more that it gives the seeds of."""
+    seeds = rng.integers(2**63, size=n - 1)
+    return [rng, *map(np.random.default_rng, seeds)]
+
+
+def parts_that_pay(n_rows, n_weights, dtype):
+    """One part of a batch, or two, each with half of the rows for a thread of its own.
+
+    That pays where loops are compiled, which run side by side, and much is to be done.
+    The parts are the same whether there are threads for them or not.
+    """
+    return 2 if kernels.has_loops(dtype) and n_rows * n_weights >= MUCH_WORK else 1
 
 
 def epochs(state, rows, settings):
@@ -181,22 +254,20 @@ def epochs(state, rows, settings):
     """
     size = min(settings.batch_size, len(rows))
     sizes = {size, len(rows) % size or size}
-    spaces = {n_data: Workspace.of(state.rbm, settings, n_data) for n_data in sizes}
+    rbm, n_parts = state.rbm, 1
+    if settings.sampler.divisible:
+        n_parts = parts_that_pay(size, rbm.weights.size, rbm.dtype)
+    spaces = {n: Workspace(rbm, settings, n, n_parts) for n in sizes}
     n_batches = math.ceil(len(rows) / size)
     while True:
-        rates = (
-            updates.at(settings.learning_rate, state.epoch),
-            updates.at(settings.momentum, state.epoch),
-            int(updates.at(settings.n_gibbs_steps, state.epoch)),
-        )
-        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        with epoch_of(state, settings, n_parts) as epoch:
             for work in spaces.values():
-                np.multiply(work.shares, rates[0], out=work.signed)
+                np.multiply(work.shares, epoch.learning_rate, out=work.signed)
             plan = batches(rows, settings.batch_size, state.rng)
             for number, batch in enumerate(plan, start=1):
                 due = updates.decays_due(number, n_batches)
-                learn(state, rows, batch, settings, rates, due, spaces[len(batch)])
-        updates.require_finite(state.rbm.names, state.rbm.parameters, state.epoch + 1)
+                learn(state, rows, batch, settings, epoch, due, spaces[len(batch)])
+        updates.require_finite(rbm.names, rbm.parameters, state.epoch + 1)
         state.epoch += 1
         yield state
 
@@ -210,35 +281,57 @@ def batches(rows, batch_size, rng):
         yield order[begin : begin + batch_size]
 
 
-def learn(state, rows, batch, settings, rates, n_decays, work):
+def learn(state, rows, batch, settings, epoch, n_decays, work):
     """One update of the parameters from one batch, and ``n_decays`` of the weights."""
-    rbm, rng, n_model = state.rbm, state.rng, work.n_model
-    learning_rate, momentum, n_steps = rates
-    v, h, signed = work.v, work.h, work.signed
-    v_data = rows.take(batch, out=v[n_model:])
-    if settings.draw_visible:
-        draw_data(rbm.visible, v_data, rng)
-    settings.sampler.step(rbm, state.chains, v, h, n_model, work.scratch, rng, n_steps)
-    rates_of_rows = work.offset_rates
+    rbm, members, sampler = state.rbm, epoch.team, settings.sampler
+    given = state, rows, batch, settings, epoch, work
+    members.each(lambda part: both_phases(*given, part))
+    signed, rates = work.signed, work.offset_rates
     if rows.weights is not None:
         weights = rows.weights[batch]
-        signed = weigh(signed, weights, settings.sampler.paired)
-        rates_of_rows = updates.offset_rates(len(batch), v.dtype, weights)
+        signed = weigh(signed, work.parts, weights, sampler.paired)
+        rates = updates.offset_rates(len(batch), rbm.dtype, weights)
     if settings.centering:
-        updates.slide(state.offsets.hidden, rates_of_rows, h[n_model:])
-        updates.centred_gradient(*work.stack, signed, work.steps, state.offsets)
+        offsets = state.offsets
+        updates.slide(offsets.hidden, rates, *data_of(work.h, work.parts))
+        updates.centred_gradient(*work.stack, signed, work.steps, offsets, members)
     else:
-        updates.gradient(v, h, signed, work.steps)
-    decay = learning_rate * settings.weight_decay
-    kept = updates.share_kept(decay, momentum, n_decays)
+        updates.gradient(work.v, work.h, signed, work.steps, members)
+    decay = epoch.learning_rate * settings.weight_decay
+    kept = updates.share_kept(decay, epoch.momentum, n_decays)
     if settings.centering:
         updates.shrink_centred(rbm.parameters, kept, state.offsets)
     else:
         updates.shrink(rbm.weights, kept)
-    updates.move(state.parameters, state.velocity, work.step, momentum)
+    move(state, work.step, epoch)
     # Whatever goes wrong shows in the hidden biases with the next update.
     if not math.isfinite(np.dot(rbm.hidden_bias, rbm.hidden_bias)):
         updates.require_finite(rbm.names, rbm.parameters, state.epoch + 1)
+
+
+def both_phases(state, rows, batch, settings, epoch, work, k):
+    """Model and data rows of one part of the batch, and their hidden means."""
+    part, rng = work.parts[k], epoch.rngs[k]
+    v, h = work.v[part.rows], work.h[part.rows]
+    v_data = rows.take(batch[part.data], out=v[part.n_model :])
+    if settings.draw_visible:
+        draw_data(state.rbm.visible, v_data, rng)
+    chains, room = state.chains, [room[part.model] for room in work.scratch]
+    if chains is not None and len(work.parts) > 1:
+        chains = chains[part.model]
+    steps = rng, epoch.n_gibbs_steps
+    settings.sampler.step(state.rbm, chains, v, h, part.n_model, room, *steps)
+
+
+def move(state, step, epoch):
+    """All parameters by ``step`` and their velocity."""
+    vectors = state.parameters, state.velocity, step
+    own = epoch.team.shares(len(step))
+
+    def move_part(k):
+        updates.move(*(vector[own[k]] for vector in vectors), epoch.momentum)
+
+    epoch.team.each(move_part)
 
 
 def draw_data(visible, v, rng):
@@ -246,15 +339,3 @@ def draw_data(visible, v, rng):
     for family, columns in visible.runs(v.shape[1]):
         if isinstance(family, Bernoulli):
             v[:, columns] = family.draw(v[:, columns], rng)
-
-
-def weigh(signed, weights, paired):
-    """Weights of data rows into the signed coefficients, model rows first.
-
-    Weights are 1 on average over all data, so a batch that has more than its
-    share takes a larger step in both phases. Paired model rows inherit the
-    weight of the data row that they started from.
-    """
-    n_model = len(signed) - len(weights)
-    model = weights if paired else np.full(n_model, weights.mean())
-    return signed * np.concatenate([model, weights], dtype=signed.dtype)

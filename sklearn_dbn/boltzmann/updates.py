@@ -24,7 +24,9 @@ from typing import NamedTuple
 import numpy as np
 
 from sklearn_dbn.boltzmann import kernels
+from sklearn_dbn.boltzmann.teams import Team
 
+ONE = Team()
 OFFSET_RATE = 0.05
 TINY = 1e-300
 DECAY_EVERY = 8
@@ -78,13 +80,16 @@ def offset_rates(n_rows, dtype, weights=None):
     return OffsetRates(rates, 1 - rates.sum())
 
 
-def slide(offset, rates, rows):
-    """Move an offset towards ``rows``, at a small rate each, in place."""
+def slide(offset, rates, *pieces):
+    """Move an offset towards rows, given in pieces, at a small rate each, in place."""
     offset *= rates.kept
-    offset += np.dot(rates.rows, rows)
+    start = 0
+    for rows in pieces:
+        offset += np.dot(rates.rows[start : start + len(rows)], rows)
+        start += len(rows)
 
 
-def gradient(v, h, signed, out):
+def gradient(v, h, signed, out, team=ONE):
     """Signed sums of statistics into ``out = (dW, db, dc)``; spoils ``h``.
 
     Parameters
@@ -95,16 +100,19 @@ def gradient(v, h, signed, out):
         The signed weight of each row, the learning rate included.
     out : tuple of three ndarrays
         Where the steps in weights, visible bias and hidden bias go.
+    team : Team
+        Who do the steps of a share of the visible units each.
     """
     weights, visible_bias, hidden_bias = out
     np.dot(signed, v, out=visible_bias)
     np.dot(signed, h, out=hidden_bias)
     h *= signed[:, None]
-    np.dot(v.T, h, out=weights)
+    shares = team.shares(len(weights))
+    team.each(lambda k: kernels.outer_products(v, shares[k], h, weights[shares[k]]))
     return out
 
 
-def centred_gradient(v, h, signed, out, offsets):
+def centred_gradient(v, h, signed, out, offsets, team=ONE):
     """As :func:`gradient`, centred; the last two rows of ``v`` and ``h`` are spare.
 
     The coefficients of the two phases cancel, so that ``(v - mu)ᵀ(h - lam)``
@@ -120,9 +128,17 @@ def centred_gradient(v, h, signed, out, offsets):
     v[-2], v[-1] = visible_bias, offsets.visible
     np.negative(offsets.hidden, out=h[-2])
     np.negative(hidden_bias, out=h[-1])
-    np.dot(v.T, h, out=weights)
-    visible_bias -= np.dot(weights, offsets.hidden)
-    hidden_bias -= np.dot(offsets.visible, weights)
+    shares = team.shares(len(weights))
+    sums = np.empty((team.n_parts, len(hidden_bias)), h.dtype)
+
+    def steps_of_share(k):
+        own = weights[shares[k]]
+        kernels.outer_products(v, shares[k], h, own)
+        visible_bias[shares[k]] -= np.dot(own, offsets.hidden)
+        np.dot(offsets.visible[shares[k]], own, out=sums[k])
+
+    team.each(steps_of_share)
+    hidden_bias -= sums.sum(axis=0)
     return out
 
 

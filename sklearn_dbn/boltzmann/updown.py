@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sklearn_dbn.boltzmann import updates
+from sklearn_dbn.boltzmann import kernels, updates
 from sklearn_dbn.boltzmann.dbn import Net, draw_up, with_labels
 from sklearn_dbn.boltzmann.labels import draw_labels
 from sklearn_dbn.boltzmann.samplers import ContrastiveDivergence, Persistent
@@ -106,7 +106,7 @@ def delta(layer, rows, targets, rate, step):
     residual = layer.mean(rows)
     np.subtract(targets, residual, out=residual)
     residual *= residual.dtype.type(rate)
-    np.dot(rows.T, residual, out=step.weights)
+    kernels.outer_products(rows, slice(0, rows.shape[1]), residual, step.weights)
     residual.sum(axis=0, out=step.bias)
 
 

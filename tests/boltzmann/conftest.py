@@ -9,5 +9,5 @@ from tests.boltzmann import LOOPS, use_loops
 @pytest.fixture(autouse=True, params=LOOPS)
 def loops(request, monkeypatch):
     use_loops(request.param, monkeypatch)
-    yield
+    yield request.param
     kernels.compiled.cache_clear()

@@ -110,10 +110,10 @@ def exact_step(machine, centering):
         np.random.default_rng(0),
     )
     state.offsets = offsets_of(machine)
-    work = Workspace.of(state, n_hidden * len(numbers))
-    for i, rows in enumerate(every):
-        work.model[i][...] = rows
-        work.data[i][...] = data[i].reshape(-1, rows.shape[1])
+    work = Workspace(state, n_hidden * len(numbers))
+    for stack, rows, own in zip(work.stacks, every, data, strict=True):
+        stack[: len(rows)] = rows
+        stack[len(rows) : -2] = own.reshape(-1, rows.shape[1])
     joint.gradient(state, work, np.append(-p.ravel(), given), centering)
     return work.steps.arrays
 
@@ -192,6 +192,13 @@ def test_centred_gradient_is_that_of_the_shifted_machine_mapped_back(blocks, hid
 # --- both phases --------------------------------------------------------------
 
 
+def stacks_of(state, v):
+    """Rows for both phases, of which the data's visible ones are there."""
+    stacks = [stack[:-2] for stack in Workspace(state, len(v)).stacks]
+    stacks[0][-len(v) :] = v
+    return stacks
+
+
 @every_deep_layer
 @every_depth
 @every_dtype
@@ -199,13 +206,13 @@ def test_data_rows_are_mean_field_and_model_rows_are_means_above_draws(
     blocks, hidden, dtype
 ):
     state, settings = started(blocks, hidden, dtype=dtype), MeanField(5, 1e-3)
-    v, work = data_of(blocks, 4, dtype), Workspace.of(state, 4)
-    work.data[0][...] = v
-    both_phases(state, work, 2, settings)
-    dbm, model = state.dbm, work.model
-    np.testing.assert_array_equal(work.data[0], v)
+    v, dbm, n_model = data_of(blocks, 4, dtype), state.dbm, len(state.chains[0])
+    stacks = stacks_of(state, v)
+    model, data = ([s[own] for s in stacks] for own in np.s_[:n_model, n_model:])
+    both_phases(dbm, state.chains, stacks, 2, settings, state.rng)
+    np.testing.assert_array_equal(data[0], v)
     expected = posterior(dbm, bottom_up(dbm, v), settings)
-    for found, means in zip(work.data[1:], expected, strict=True):
+    for found, means in zip(data[1:], expected, strict=True):
         assert_rounding(found, means)
     for layer in dbm.even:
         np.testing.assert_array_equal(model[layer], state.chains[layer])
@@ -229,9 +236,8 @@ def at_equilibrium(blocks, hidden, n_chains, dtype=np.float64):
 @every_dtype
 def test_chains_do_not_drift(blocks, hidden, dtype):
     state, table = at_equilibrium(blocks, hidden, 5000, dtype)
-    work = Workspace.of(state, 1)
-    work.data[0][...] = 0
-    both_phases(state, work, 2, MeanField())
+    stacks = stacks_of(state, np.zeros((1, state.dbm.sizes[0])))
+    both_phases(state.dbm, state.chains, stacks, 2, MeanField(), state.rng)
     assert all(rows.dtype == dtype for rows in state.chains)
     assert table.p_value(state.chains) > 1e-4
 
@@ -242,13 +248,12 @@ def test_statistics_of_the_model_are_unbiased(blocks, hidden):
     """Products of neighbours, odd layers as means, against enumeration."""
     n_chains = 5000
     state, table = at_equilibrium(blocks, hidden, n_chains)
-    work = Workspace.of(state, 1)
-    work.data[0][...] = 0
-    both_phases(state, work, 1, MeanField())
+    stacks = stacks_of(state, np.zeros((1, state.dbm.sizes[0])))
+    both_phases(state.dbm, state.chains, stacks, 1, MeanField(), state.rng)
     every, p, z = table.rows(), table.p.ravel(), []
     for i in range(len(hidden)):
         exact = every[i].T @ (p[:, None] * every[i + 1])
-        lower, upper = work.model[i], work.model[i + 1]
+        lower, upper = (rows[:n_chains] for rows in stacks[i : i + 2])
         products = lower[:, :, None] * upper[:, None, :]
         error = products.std(axis=0, ddof=1) / np.sqrt(n_chains)
         z.append(np.abs(products.mean(axis=0) - exact) / (error + 1e-12))
@@ -274,13 +279,11 @@ class FixedPhases:
         self.model = [rng.random((N_MODEL, size)) for size in sizes]
         self.batches = iter(batches)
 
-    def __call__(self, state, work, n_steps, mean_field):
+    def __call__(self, dbm, chains, stacks, n_steps, mean_field, rng):
         batch = next(self.batches)
-        np.testing.assert_array_equal(work.data[0], self.data[0][batch])
-        for rows, fixed in zip(work.model, self.model, strict=True):
-            rows[...] = fixed
-        for rows, fixed in zip(work.data[1:], self.data[1:], strict=True):
-            rows[...] = fixed[batch]
+        np.testing.assert_array_equal(stacks[0][N_MODEL:], self.data[0][batch])
+        for rows, model, data in zip(stacks, self.model, self.data, strict=True):
+            rows[...] = np.concatenate([model, data[batch]])
 
 
 def statistics_by_hand(phases, batch, weights, offsets):
@@ -502,9 +505,9 @@ def test_schedules_give_one_value_per_epoch_and_keep_the_last():
 def test_grey_levels_are_drawn_only_on_request(draw_visible, monkeypatch):
     seen, plain = [], joint.both_phases
 
-    def spy(state, work, *args):
-        seen.append(work.data[0].copy())
-        plain(state, work, *args)
+    def spy(dbm, chains, stacks, *args):
+        seen.append(stacks[0][len(chains[0]) :].copy())
+        plain(dbm, chains, stacks, *args)
 
     monkeypatch.setattr(joint, "both_phases", spy)
     X, state = np.full((6, 4), 0.5), started(LAYERS["bernoulli"], DEPTHS[2])

@@ -313,3 +313,121 @@ def test_the_switch_is_0_or_1(monkeypatch):
     kernels.compiled.cache_clear()
     with pytest.raises(ValueError, match=f"{kernels.SWITCH}='yes'.*0 or 1"):
         kernels.compiled()
+
+
+# --- products of matrices with many zeros --------------------------------------
+
+DENSITIES = [0, 0.01, 0.15, 0.9]
+
+
+def rows_with_zeros(density, dtype, shape=(100, 300), seed=0):
+    rng = np.random.default_rng(seed)
+    rows = rng.standard_normal(shape) * (rng.random(shape) < density)
+    return rows.astype(dtype), rng.standard_normal((shape[1], 70)).astype(dtype)
+
+
+@pytest.fixture
+def skipped(monkeypatch):
+    """Names of the compiled loops that skip zeros, as they are called."""
+    names = []
+    monkeypatch.setattr(kernels, "most_entries", lambda: 0.2)
+    if len(LOOPS) > 1:
+        module = importlib.import_module("sklearn_dbn.boltzmann.compiled")
+        for name in ("sparse_product", "sparse_outer_products"):
+            loop = getattr(module, name)
+            monkeypatch.setattr(
+                module, name, lambda *a, n=name, f=loop: (names.append(n), f(*a))
+            )
+    return names
+
+
+@every_dtype
+@pytest.mark.parametrize("density", DENSITIES)
+@pytest.mark.parametrize("given", [False, True])
+def test_products_are_those_of_numpy(density, dtype, given):
+    rows, matrix = rows_with_zeros(density, dtype)
+    out = np.full((100, 70), np.nan, dtype) if given else None
+    found = kernels.product(rows, matrix, out)
+    assert found.dtype == dtype
+    assert not given or found is out
+    assert_rounding(found, rows.astype(float) @ matrix.astype(float), 300)
+
+
+@every_dtype
+@pytest.mark.parametrize("density", DENSITIES)
+@pytest.mark.parametrize("columns", [slice(0, 300), slice(7, 160), slice(299, 300)])
+def test_outer_products_are_those_of_numpy(density, dtype, columns):
+    rows, _ = rows_with_zeros(density, dtype)
+    others = rows_with_zeros(1, dtype, (100, 100), seed=1)[1]
+    out = np.full((columns.stop - columns.start, 70), np.nan, dtype)
+    kernels.outer_products(rows, columns, others, out)
+    expected = rows[:, columns].astype(float).T @ others.astype(float)
+    assert_rounding(out, expected, 100)
+
+
+@pytest.mark.parametrize("density", DENSITIES)
+def test_zeros_are_skipped_where_there_are_many(density, skipped, loops):
+    rows, matrix = rows_with_zeros(density, np.float32)
+    kernels.product(rows, matrix)
+    kernels.outer_products(
+        rows, slice(0, 300), np.ones((100, 70), "f4"), np.empty((300, 70), "f4")
+    )
+    both = ["sparse_product", "sparse_outer_products"]
+    many = loops == "compiled" and density < 0.2
+    assert skipped == (both if many else [])
+
+
+def test_zeros_are_skipped_in_rows_that_may_not_be_written_to(skipped, loops):
+    rows, matrix = rows_with_zeros(0.1, np.float32)
+    rows.setflags(write=False)
+    assert_rounding(kernels.product(rows, matrix), rows @ matrix, 300)
+    assert skipped == (["sparse_product"] if loops == "compiled" else [])
+
+
+ODD_ARRAYS = {
+    "columns first": lambda a: np.asfortranarray(a),
+    "every second row": lambda a: np.repeat(a, 2, axis=0)[::2],
+    "reversed": lambda a: a[::-1].copy()[::-1],
+    "float64": lambda a: a.astype(np.float64),
+    "one dimension": lambda a: np.tile(a[0], 100),
+    "three dimensions": lambda a: a.reshape(4, 25, -1),
+    "few": lambda a: a[:2],
+}
+
+
+@pytest.mark.parametrize("change", ODD_ARRAYS.values(), ids=ODD_ARRAYS)
+def test_other_rows_are_left_to_numpy(change, skipped):
+    rows, _ = rows_with_zeros(0.1, np.float32)
+    rows = change(rows)
+    matrix = np.ones((rows.shape[-1], 70), np.float32)
+    assert_rounding(kernels.product(rows, matrix), np.dot(rows, matrix), 300)
+    assert skipped == []
+
+
+@pytest.mark.parametrize(
+    "name", ["columns first", "every second row", "reversed", "float64"]
+)
+def test_other_matrices_are_left_to_numpy(name, skipped):
+    rows, matrix = rows_with_zeros(0.1, np.float32)
+    matrix = ODD_ARRAYS[name](matrix)
+    assert_rounding(kernels.product(rows, matrix), np.dot(rows, matrix), 300)
+    assert skipped == []
+
+
+@every_dtype
+def test_products_keep_what_is_not_a_number(dtype):
+    rows, matrix = rows_with_zeros(0.1, dtype)
+    rows[3, 5] = np.nan
+    found = np.isnan(kernels.product(rows, matrix))
+    assert found[3].all()
+    assert not np.delete(found, 3, axis=0).any()
+    out = np.empty((300, 70), dtype)
+    kernels.outer_products(rows, slice(0, 300), np.ones((100, 70), dtype), out)
+    assert np.isnan(out[5]).all()
+    assert not np.isnan(np.delete(out, 5, axis=0)).any()
+
+
+@pytest.mark.parametrize(("n_threads", "share"), [(1, 0.3), (2, 0.1), (4, 0.05)])
+def test_more_is_left_to_blas_the_more_threads_it_has(n_threads, share, monkeypatch):
+    monkeypatch.setattr(kernels, "n_blas_threads", lambda: n_threads)
+    assert kernels.most_entries() == pytest.approx(share)

@@ -6,9 +6,11 @@ from itertools import islice, permutations
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
-from sklearn_dbn.boltzmann import training
+from sklearn_dbn.boltzmann import teams, training
 from sklearn_dbn.boltzmann.data import Rows, Statistics
+from sklearn_dbn.boltzmann.likelihood import exact_log_partition
 from sklearn_dbn.boltzmann.samplers import (
     ContrastiveDivergence,
     ParallelTempering,
@@ -46,6 +48,8 @@ every_sampler = pytest.mark.parametrize("make", SAMPLERS.values(), ids=SAMPLERS)
 
 class FixedSampler:
     """A negative phase that is always the same rows."""
+
+    divisible = False
 
     def __init__(self, v, paired=False):
         self.v, self.paired = v, paired
@@ -505,3 +509,148 @@ def test_data_are_drawn_anew_at_each_use(n_epochs, monkeypatch):
     assert len(drawn) == 3 * n_epochs
     assert {*np.unique(drawn)} == {0.0, 1.0}
     assert len({v.tobytes() for v in drawn}) == len(drawn)
+
+
+# --- batches in two parts -------------------------------------------------------
+
+
+class ChainsAsTheyAre:
+    """A negative phase without chance: visible rows are what the chains hold."""
+
+    divisible = True
+
+    def __init__(self, n_chains, paired):
+        self.n_chains, self.paired = n_chains, paired
+
+    def n_rows(self, n_data):
+        return n_data if self.paired else self.n_chains
+
+    def init(self, rbm, base, rng):
+        if self.paired:
+            return None
+        states = np.arange(self.n_chains * rbm.n_visible) % 3 == 0
+        return states.reshape(self.n_chains, -1).astype(rbm.dtype)
+
+    def step(self, rbm, state, v, h, n_model, scratch, rng, n_steps):
+        assert [len(a) for a in scratch] == [n_model, n_model]
+        v[:n_model] = 1 - v[n_model:] if self.paired else state
+        rbm.hidden_mean(v, out=h)
+
+
+@pytest.fixture
+def in_parts(monkeypatch, loops):
+    """Batches of any size are in two parts, where loops are compiled."""
+    monkeypatch.setattr(training, "MUCH_WORK", 0)
+    return 2 if loops == "compiled" else 1
+
+
+def fitted(sampler, n_rows=23, weights=None, n_epochs=3, **settings):
+    """The state after some epochs with an RBM of 9 and 5 units."""
+    rng = np.random.default_rng(0)
+    X = (rng.random((n_rows, 9)) < 0.4).astype(np.float64)
+    rows = Rows(X, np.float64, weights)
+    statistics = rows.statistics()
+    rbm = initial_rbm(statistics, 5, units_of((("bernoulli", 9),)), rng, 1.0)
+    settings = Settings(**{"sampler": sampler, "batch_size": 5, **settings})
+    state = start(rbm, statistics.mean, sampler, rng)
+    for _ in islice(epochs(state, rows, settings), n_epochs):
+        pass
+    return state
+
+
+@pytest.mark.parametrize("paired", [False, True])
+@pytest.mark.parametrize("centering", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("n_rows", [23, 21, 4, 1])
+def test_two_parts_of_a_batch_move_parameters_as_one_does(
+    paired, centering, weighted, n_rows, monkeypatch
+):
+    def in_order(rows, size, rng):
+        yield from np.split(np.arange(n_rows), range(size, n_rows, size))
+
+    def fit():
+        weights = 1.0 + np.arange(n_rows) % 3 if weighted else None
+        settings = {"momentum": 0.5, "weight_decay": 0.01, "centering": centering}
+        return fitted(ChainsAsTheyAre(7, paired), n_rows, weights, **settings)
+
+    monkeypatch.setattr(training, "batches", in_order)
+    once = fit()
+    monkeypatch.setattr(training, "parts_that_pay", lambda *given: 2)
+    twice = fit()
+    assert_rounding(twice.parameters, once.parameters)
+    assert_rounding(twice.velocity, once.velocity)
+    assert_rounding(twice.offsets.hidden, once.offsets.hidden)
+
+
+@pytest.mark.parametrize(
+    "sampler", [ContrastiveDivergence(), Persistent(7), Persistent(1)]
+)
+def test_parts_are_the_same_by_threads_and_in_turn(sampler, in_parts, monkeypatch):
+    by_threads = []
+    for n_threads in (1, 2):
+        monkeypatch.setattr(teams, "n_blas_threads", lambda n=n_threads: n)
+        with threadpool_limits(1, user_api="blas"):
+            by_threads.append(fitted(sampler, draw_visible=True, n_gibbs_steps=2))
+    np.testing.assert_array_equal(*(state.parameters for state in by_threads))
+    if not sampler.paired:
+        np.testing.assert_array_equal(*(state.chains for state in by_threads))
+
+
+@every_sampler
+def test_a_run_in_parts_that_is_pickled_goes_on_bit_for_bit(make, in_parts):
+    blocks = LAYERS["mixed"]
+    state, steps = training_run(blocks, make)
+    for _ in islice(steps, 2):
+        pass
+    copy = pickle.loads(pickle.dumps(state))
+    rows, settings = rows_and_settings(blocks, make)
+    for _ in islice(epochs(copy, rows, settings), 2):
+        pass
+    expected = trained(blocks, make, 4)
+    np.testing.assert_array_equal(copy.parameters, expected.parameters)
+    assert copy.rng.bit_generator.state == expected.rng.bit_generator.state
+
+
+@every_dtype
+def test_parts_pay_where_loops_are_compiled_and_much_is_to_be_done(dtype, loops):
+    many = 2 if loops == "compiled" else 1
+    assert training.parts_that_pay(100, 784 * 500, np.dtype(dtype)) == many
+    assert training.parts_that_pay(100, 64 * 100, np.dtype(dtype)) == 1
+
+
+@every_sampler
+def test_batches_are_in_parts_if_their_sampler_allows(make, in_parts, monkeypatch):
+    seen = []
+
+    def note(n_parts):
+        seen.append(n_parts)
+        return teams.team(n_parts)
+
+    monkeypatch.setattr(training, "team", note)
+    state = trained(LAYERS["bernoulli"], make, 2)
+    tempered = state.chains is not None and state.chains.ndim == 3
+    assert seen == [1 if tempered else in_parts] * 2
+
+
+@pytest.mark.parametrize(
+    "sampler", [ContrastiveDivergence(), Persistent(40)], ids=["cd", "pcd"]
+)
+def test_parts_learn_what_one_learns(sampler, monkeypatch):
+    """Two patterns: the same likelihood in the end, with draws of their own."""
+    X = np.repeat([[1.0, 1, 1, 0, 0, 0], [0, 0, 0, 1, 1, 1]], 20, axis=0)
+    rows, rates = Rows(X, np.float64), np.geomspace(0.1, 0.001, 600).tolist()
+    settings = Settings(sampler, learning_rate=rates, batch_size=40)
+
+    def log_likelihood(n_parts):
+        monkeypatch.setattr(training, "parts_that_pay", lambda *given: n_parts)
+        statistics, rng = rows.statistics(), np.random.default_rng(0)
+        rbm = initial_rbm(statistics, 4, units_of((("bernoulli", 6),)), rng, 1.0)
+        state = start(rbm, statistics.mean, sampler, rng)
+        for _ in islice(epochs(state, rows, settings), 600):
+            pass
+        log_p = -state.rbm.free_energy(X) - exact_log_partition(state.rbm).value
+        return log_p.mean()
+
+    one, two = log_likelihood(1), log_likelihood(2)
+    assert one > -1.4
+    assert 0 < abs(one - two) < 0.05
