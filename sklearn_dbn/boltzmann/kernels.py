@@ -16,6 +16,7 @@ import numpy as np
 from sklearn_dbn.boltzmann.teams import n_blas_threads
 
 SWITCH = "SKLEARN_DBN_COMPILED"
+ALL = slice(None)
 # Products of smaller matrices than this, or of fewer columns, are left to BLAS.
 LEAST_ENTRIES = 2**14
 LEAST_COLUMNS = 64
@@ -55,7 +56,7 @@ def compiled():
 
 def has_loops(dtype):
     """Whether there are compiled loops for arrays of such numbers."""
-    return dtype in (np.float32, np.float64) and compiled() is not None
+    return dtype.char in "fd" and dtype.isnative and compiled() is not None
 
 
 def plain(array):
@@ -151,7 +152,7 @@ def softplus_sums(field):
 
 
 def few_entries(rows, columns, matrix, out):
-    """How many entries of each of the columns are not zero, if these are few.
+    """How many entries of each of the columns of large rows are not zero, if few.
 
     Else, or if there is no compiled loop for such arrays, None.
     """
@@ -161,13 +162,13 @@ def few_entries(rows, columns, matrix, out):
         and rows.flags.c_contiguous
         and plain(matrix)
         and (out is None or plain(out))
-        and rows.size >= LEAST_ENTRIES
         and matrix.shape[1] >= LEAST_COLUMNS
         and has_loops(matrix.dtype)
     ):
         return None
-    counts = np.empty(columns.stop - columns.start, np.int64)
-    compiled().count_by_column(rows, columns.start, counts)
+    first, end, _ = columns.indices(rows.shape[1])
+    counts = np.empty(end - first, np.int64)
+    compiled().count_by_column(rows, first, counts)
     return counts if counts.sum() <= most_entries() * len(rows) * len(counts) else None
 
 
@@ -179,7 +180,7 @@ def most_entries():
 
 def product(rows, matrix, out=None):
     """``rows @ matrix``; zeros of ``rows`` are skipped where there are many."""
-    if few_entries(rows, slice(0, rows.shape[-1]), matrix, out) is None:
+    if rows.size < LEAST_ENTRIES or few_entries(rows, ALL, matrix, out) is None:
         return np.dot(rows, matrix, out=out)
     if out is None:
         out = np.empty((len(rows), matrix.shape[1]), matrix.dtype)
@@ -189,11 +190,13 @@ def product(rows, matrix, out=None):
 
 def outer_products(rows, columns, others, out):
     """``rows[:, columns].T @ others`` as :func:`product` does it, into ``out``."""
-    counts = few_entries(rows, columns, others, out)
+    large = rows.size >= LEAST_ENTRIES
+    counts = few_entries(rows, columns, others, out) if large else None
     if counts is None:
-        np.dot(rows[:, columns].T, others, out=out)
+        np.dot(rows.T[columns], others, out=out)
     else:
-        compiled().sparse_outer_products(rows, columns.start, others, counts, out)
+        first = columns.start or 0
+        compiled().sparse_outer_products(rows, first, others, counts, out)
 
 
 def move(parameters, velocity, step, momentum):

@@ -10,6 +10,7 @@ import math
 import threading
 from contextlib import contextmanager
 from functools import cache
+from itertools import pairwise
 from queue import SimpleQueue
 
 import numpy as np
@@ -19,9 +20,11 @@ from threadpoolctl import ThreadpoolController
 ALONE = threading.Lock()
 
 
+@cache
 def shares(n, n_parts):
     """``n_parts`` consecutive slices that cover ``n``, of as equal length as can be."""
-    return [slice(n * k // n_parts, n * (k + 1) // n_parts) for k in range(n_parts)]
+    edges = [n * k // n_parts for k in range(n_parts + 1)]
+    return tuple(slice(*pair) for pair in pairwise(edges))
 
 
 class Team:

@@ -189,7 +189,9 @@ class Workspace:
     """Arrays that the minibatch step works in; nobody else sees them.
 
     A stack holds the rows of all parts, then two spare rows that
-    :func:`~sklearn_dbn.boltzmann.updates.centred_gradient` uses.
+    :func:`~sklearn_dbn.boltzmann.updates.centred_gradient` uses. ``own`` is what each
+    part works in: views of visible and hidden rows, room for as many of the model,
+    and how many that are.
     """
 
     def __init__(self, rbm, settings, n_data, n_parts):
@@ -197,7 +199,16 @@ class Workspace:
         self.parts = split(n_model, n_data, n_parts)
         self.stack = [np.empty((n_model + n_data + 2, n), rbm.dtype) for n in rbm.sizes]
         self.v, self.h = (rows[:-2] for rows in self.stack)
-        self.scratch = [np.empty((n_model, n), rbm.dtype) for n in rbm.sizes]
+        scratch = [np.empty((n_model, n), rbm.dtype) for n in rbm.sizes]
+        self.own = [
+            (
+                *(rows[part.rows] for rows in self.stack),
+                [rows[part.model] for rows in scratch],
+                part.n_model,
+            )
+            for part in self.parts
+        ]
+        self.hidden_means = data_of(self.stack[1], self.parts)
         self.shares = phase_shares(self.parts, rbm.dtype)
         self.signed = self.shares.copy()
         self.offset_rates = updates.offset_rates(n_data, rbm.dtype)
@@ -293,16 +304,12 @@ def learn(state, rows, batch, settings, epoch, n_decays, work):
         rates = updates.offset_rates(len(batch), rbm.dtype, weights)
     if settings.centering:
         offsets = state.offsets
-        updates.slide(offsets.hidden, rates, *data_of(work.h, work.parts))
+        updates.slide(offsets.hidden, rates, *work.hidden_means)
         updates.centred_gradient(*work.stack, signed, work.steps, offsets, members)
     else:
         updates.gradient(work.v, work.h, signed, work.steps, members)
-    decay = epoch.learning_rate * settings.weight_decay
-    kept = updates.share_kept(decay, epoch.momentum, n_decays)
-    if settings.centering:
-        updates.shrink_centred(rbm.parameters, kept, state.offsets)
-    else:
-        updates.shrink(rbm.weights, kept)
+    if n_decays:
+        decay(state, settings, epoch, n_decays)
     move(state, work.step, epoch)
     # Whatever goes wrong shows in the hidden biases with the next update.
     if not math.isfinite(np.dot(rbm.hidden_bias, rbm.hidden_bias)):
@@ -312,20 +319,33 @@ def learn(state, rows, batch, settings, epoch, n_decays, work):
 def both_phases(state, rows, batch, settings, epoch, work, k):
     """Model and data rows of one part of the batch, and their hidden means."""
     part, rng = work.parts[k], epoch.rngs[k]
-    v, h = work.v[part.rows], work.h[part.rows]
-    v_data = rows.take(batch[part.data], out=v[part.n_model :])
+    v, h, room, n_model = work.own[k]
+    v_data = rows.take(batch[part.data], out=v[n_model:])
     if settings.draw_visible:
         draw_data(state.rbm.visible, v_data, rng)
-    chains, room = state.chains, [room[part.model] for room in work.scratch]
+    chains = state.chains
     if chains is not None and len(work.parts) > 1:
         chains = chains[part.model]
     steps = rng, epoch.n_gibbs_steps
-    settings.sampler.step(state.rbm, chains, v, h, part.n_model, room, *steps)
+    settings.sampler.step(state.rbm, chains, v, h, n_model, room, *steps)
+
+
+def decay(state, settings, epoch, n_decays):
+    """So many decays of the weights at once."""
+    penalty = epoch.learning_rate * settings.weight_decay
+    kept = updates.share_kept(penalty, epoch.momentum, n_decays)
+    if settings.centering:
+        updates.shrink_centred(state.rbm.parameters, kept, state.offsets)
+    else:
+        updates.shrink(state.rbm.weights, kept)
 
 
 def move(state, step, epoch):
     """All parameters by ``step`` and their velocity."""
     vectors = state.parameters, state.velocity, step
+    if epoch.team.n_parts == 1:
+        updates.move(*vectors, epoch.momentum)
+        return
     own = epoch.team.shares(len(step))
 
     def move_part(k):

@@ -128,6 +128,11 @@ def centred_gradient(v, h, signed, out, offsets, team=ONE):
     v[-2], v[-1] = visible_bias, offsets.visible
     np.negative(offsets.hidden, out=h[-2])
     np.negative(hidden_bias, out=h[-1])
+    if team.n_parts == 1:
+        kernels.outer_products(v, kernels.ALL, h, weights)
+        visible_bias -= np.dot(weights, offsets.hidden)
+        hidden_bias -= np.dot(offsets.visible, weights)
+        return out
     shares = team.shares(len(weights))
     sums = np.empty((team.n_parts, len(hidden_bias)), h.dtype)
 

@@ -106,7 +106,7 @@ def delta(layer, rows, targets, rate, step):
     residual = layer.mean(rows)
     np.subtract(targets, residual, out=residual)
     residual *= residual.dtype.type(rate)
-    kernels.outer_products(rows, slice(0, rows.shape[1]), residual, step.weights)
+    kernels.outer_products(rows, kernels.ALL, residual, step.weights)
     residual.sum(axis=0, out=step.bias)
 
 
