@@ -157,11 +157,11 @@ def few_entries(rows, columns, matrix, out):
     Else, or if there is no compiled loop for such arrays, None.
     """
     if not (
-        rows.ndim == 2
-        and rows.dtype == matrix.dtype
+        rows.ndim == matrix.ndim == 2
+        and rows.dtype == matrix.dtype == out.dtype
         and rows.flags.c_contiguous
         and plain(matrix)
-        and (out is None or plain(out))
+        and plain(out)
         and matrix.shape[1] >= LEAST_COLUMNS
         and has_loops(matrix.dtype)
     ):
@@ -180,19 +180,21 @@ def most_entries():
 
 def product(rows, matrix, out=None):
     """``rows @ matrix``; zeros of ``rows`` are skipped where there are many."""
-    if rows.size < LEAST_ENTRIES or few_entries(rows, ALL, matrix, out) is None:
+    if rows.size < LEAST_ENTRIES or rows.shape[-1] != len(matrix):
         return np.dot(rows, matrix, out=out)
-    if out is None:
-        out = np.empty((len(rows), matrix.shape[1]), matrix.dtype)
-    compiled().sparse_product(rows, matrix, out)
-    return out
+    shape = *rows.shape[:-1], *matrix.shape[1:]
+    room = np.empty(shape, matrix.dtype) if out is None else out
+    if room.shape != shape or few_entries(rows, ALL, matrix, room) is None:
+        return np.dot(rows, matrix, out=out)
+    compiled().sparse_product(rows, matrix, room)
+    return room
 
 
 def outer_products(rows, columns, others, out):
     """``rows[:, columns].T @ others`` as :func:`product` does it, into ``out``."""
-    large = rows.size >= LEAST_ENTRIES
+    large = rows.size >= LEAST_ENTRIES and len(rows) == len(others)
     counts = few_entries(rows, columns, others, out) if large else None
-    if counts is None:
+    if counts is None or out.shape != (len(counts), others.shape[1]):
         np.dot(rows.T[columns], others, out=out)
     else:
         first = columns.start or 0

@@ -431,3 +431,18 @@ def test_products_keep_what_is_not_a_number(dtype):
 def test_more_is_left_to_blas_the_more_threads_it_has(n_threads, share, monkeypatch):
     monkeypatch.setattr(kernels, "n_blas_threads", lambda: n_threads)
     assert kernels.most_entries() == pytest.approx(share)
+
+
+def test_shapes_that_do_not_fit_are_an_error():
+    rows, matrix = rows_with_zeros(0.01, np.float32)
+    others, every = np.ones((100, 70), "f4"), slice(0, 300)
+    with pytest.raises(ValueError, match="not aligned"):
+        kernels.product(rows, matrix[:-1])
+    with pytest.raises(ValueError, match="not aligned"):
+        kernels.outer_products(rows, every, others[:-1], np.empty((300, 70), "f4"))
+    for shape in ((99, 70), (100, 71)):
+        with pytest.raises(ValueError, match="output array"):
+            kernels.product(rows, matrix, np.empty(shape, "f4"))
+    for shape in ((299, 70), (300, 71)):
+        with pytest.raises(ValueError, match="output array"):
+            kernels.outer_products(rows, every, others, np.empty(shape, "f4"))
