@@ -9,6 +9,7 @@ if numba is missing.
 
 import functools
 import importlib
+import math
 import os
 
 import numpy as np
@@ -24,6 +25,8 @@ LEAST_COLUMNS = 64
 # one thread. With several a smaller share is left to the one thread of a loop.
 SHARE_OF_ENTRIES = 0.3
 SHARE_BESIDE_THREADS = 0.2
+# So many rows tell whether it is worth while to count the entries of all.
+N_ROWS_LOOKED_AT = 4
 
 
 @functools.cache
@@ -165,6 +168,9 @@ def few_entries(rows, columns, matrix, out):
         and matrix.shape[1] >= LEAST_COLUMNS
         and has_loops(matrix.dtype)
     ):
+        return None
+    some = rows[:: math.ceil(len(rows) / N_ROWS_LOOKED_AT), columns]
+    if np.count_nonzero(some) > 1.5 * SHARE_OF_ENTRIES * some.size:
         return None
     first, end, _ = columns.indices(rows.shape[1])
     counts = np.empty(end - first, np.int64)

@@ -89,17 +89,19 @@ def epochs(state, rows, codes, settings):
     updates.Diverged
         As soon as a step has left the finite numbers.
     """
-    step = np.zeros_like(state.parameters)
-    out, scratch = views(step, state.net), np.empty_like(step)
-    labels = None if codes is None else np.eye(state.net.n_labels, dtype=step.dtype)
+    own_step, scratch = (np.zeros_like(state.parameters) for _ in range(2))
+    labels = None if codes is None else np.eye(state.net.n_labels, dtype=scratch.dtype)
     while True:
+        momentum = updates.at(settings.momentum, state.epoch)
+        step = own_step if momentum else state.velocity
+        out = views(step, state.net)
         plan = list(batches(rows, codes, settings.batch_size, state.rng))
         with np.errstate(over="ignore", invalid="ignore", under="ignore"):
             for number, batch in enumerate(plan, start=1):
                 v = rows.take(batch)
                 y = None if codes is None else labels[codes[numbers_of(rows, batch)]]
                 due = updates.decays_due(number, len(plan))
-                learn(state, v, y, settings, due, step, out)
+                learn(state, v, y, settings, momentum, due, step, out)
                 if number % AVERAGE_EVERY == 0 or number == len(plan):
                     average(state, settings.averaging, scratch)
         updates.require_finite(state.net.names, state.net.arrays, state.epoch + 1)
@@ -131,10 +133,9 @@ def balanced_order(codes, rng):
     return by_class[np.argsort(place, kind="stable")]
 
 
-def learn(state, v, labels, settings, n_decays, step, out):
+def learn(state, v, labels, settings, momentum, n_decays, step, out):
     """One update of the parameters from one batch, and ``n_decays`` of the weights."""
     rate = updates.at(settings.learning_rate, state.epoch)
-    momentum = updates.at(settings.momentum, state.epoch)
     if settings.draw_visible:
         training.draw_data(state.net.visible, v, state.rng)
     settings.objective.step(state, v, labels, rate, out)

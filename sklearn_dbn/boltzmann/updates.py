@@ -197,12 +197,16 @@ def shrink_centred(parameters, kept, offsets):
 
 
 def move(parameters, velocity, step, momentum):
-    """Heavy-ball momentum: ``velocity = momentum * velocity + step``, then move."""
+    """Heavy-ball momentum: ``velocity = momentum * velocity + step``, then move.
+
+    Without momentum ``step`` may be the velocity itself.
+    """
     if momentum:
         kernels.move(parameters, velocity, step, momentum)
-    else:
+        return
+    if step is not velocity:
         velocity[...] = step
-        parameters += velocity
+    parameters += step
 
 
 def require_finite(names, arrays, epoch):
