@@ -44,9 +44,10 @@ class Directed:
         out = self.field(rows, out)
         return self.units.mean(out, out=out)
 
-    def sample(self, rows, rng):
+    def sample(self, rows, rng, out=None):
         field = self.field(rows)
-        return self.units.sample(field, rng, out=np.empty_like(field))
+        out = np.empty_like(field) if out is None else out
+        return self.units.sample(field, rng, out=out)
 
     def log_probability(self, lower, values):
         """``log p(values | lower)`` of each row."""

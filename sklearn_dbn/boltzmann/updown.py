@@ -1,13 +1,13 @@
 """The up-down algorithm: contrastive wake-sleep (Hinton, Osindero & Teh 2006).
 
-*Up*: states are drawn going up through the recognition weights, and each
-generative layer learns to reconstruct the layer below from the one above.
+*Up*: states are drawn going up through the recognition weights.
 *Top*: a few Gibbs steps of the associative memory, from the state that the way up
 led to (contrastive divergence) or where persistent chains had stopped.
 *Down*: from the penultimate state at the end of those steps, states are drawn going
 down through the generative weights, and each recognition layer learns to recover
-the cause from its effect. Both delta rules are exact gradients, of
-``log p(lower | upper)`` and of ``log q(upper | lower)``.
+the cause from its effect. On the way each generative layer learns to reconstruct the
+states of the way up from those above them, too: one product gives both. Both delta
+rules are exact gradients, of ``log p(lower | upper)`` and of ``log q(upper | lower)``.
 """
 
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sklearn_dbn.boltzmann import kernels, updates
-from sklearn_dbn.boltzmann.dbn import Net, draw_up, with_labels
+from sklearn_dbn.boltzmann.dbn import Net, with_labels
 from sklearn_dbn.boltzmann.labels import draw_labels
 from sklearn_dbn.boltzmann.samplers import ContrastiveDivergence, Persistent
 from sklearn_dbn.boltzmann.units import Joint, Softmax
@@ -85,29 +85,56 @@ class UpDown:
 
     def step(self, state, v, labels, rate, out):
         """Write ``rate`` times the mean gradient over the rows into ``out``."""
-        net, rate = state.net, rate / len(v)
-        states = draw_up(net, v, state.rng)
-        for layer, above, below, step in zip(
-            net.generative, states[1:], states, out.generative, strict=False
+        net, rng, n_data = state.net, state.rng, len(v)
+        n_model, rate = self.sampler.n_rows(n_data), rate / n_data
+        stacks = [np.empty((n_data + n_model, n), v.dtype) for n in net.sizes[:-1]]
+        stacks[0][:n_data] = v
+        for layer, below, above in zip(
+            net.recognition, stacks, stacks[1:], strict=False
         ):
-            delta(layer, above, below, rate, step)
+            layer.sample(below[:n_data], rng, out=above[:n_data])
         n_steps = int(updates.at(self.n_gibbs_steps, state.epoch))
-        visible = with_labels(net, states[-1], labels)
+        visible = with_labels(net, stacks[-1][:n_data], labels)
         if net.recognition and (self.recognition_rate or self.offsets_follow):
             rates = updates.offset_rates(len(visible), visible.dtype)
             updates.slide(state.offsets.visible, rates, visible)
         dreamt = top_step(state, visible, self.sampler, n_steps, rate, out.top)
-        rate *= self.recognition_rate * len(v) / len(dreamt)
-        sleep(net, dreamt, rate, out.recognition, state.rng)
+        stacks[-1][n_data:] = dreamt
+        rates = rate, rate * self.recognition_rate * n_data / n_model
+        down(net, stacks, n_data, rates, out, rng)
 
 
-def delta(layer, rows, targets, rate, step):
-    """The gradient of ``log p(targets | rows)``, summed over rows, times ``rate``."""
-    residual = layer.mean(rows)
-    np.subtract(targets, residual, out=residual)
-    residual *= residual.dtype.type(rate)
-    kernels.outer_products(rows, kernels.ALL, residual, step.weights)
-    residual.sum(axis=0, out=step.bias)
+def down(net, stacks, n_data, rates, out, rng):
+    """The way down, and what the generative and the recognition layers learn on it.
+
+    ``stacks`` hold the states of each layer from the data to the penultimate: first
+    those of the way up, then those dreamt, of which only the uppermost are there. The
+    last, of the data, enter as means. ``rates`` are those of both kinds of layers.
+    """
+    wake_rate, sleep_rate = rates
+    wake, dreamt = slice(n_data), slice(n_data, None)
+    for i in reversed(range(len(net.generative))):
+        above, below, units = stacks[i + 1], stacks[i], net.generative[i].units
+        field = net.generative[i].field(above)
+        means = units.mean(field[wake], out=field[wake])
+        delta(above[wake], below[wake], means, wake_rate, out.generative[i])
+        if i:
+            units.sample(field[dreamt], rng, out=below[dreamt])
+        else:
+            units.mean(field[dreamt], out=below[dreamt])
+        means = net.recognition[i].mean(below[dreamt])
+        delta(below[dreamt], above[dreamt], means, sleep_rate, out.recognition[i])
+
+
+def delta(rows, targets, means, rate, step):
+    """The gradient of ``log p(targets | rows)``, summed over rows, times ``rate``.
+
+    Spoils ``means``, of the targets given the rows.
+    """
+    np.subtract(targets, means, out=means)
+    means *= means.dtype.type(rate)
+    kernels.outer_products(rows, kernels.ALL, means, step.weights)
+    means.sum(axis=0, out=step.bias)
 
 
 def top_step(state, visible, sampler, n_steps, rate, step):
@@ -145,12 +172,3 @@ def chains_of(state, sampler):
         base = state.net.top.visible.field_of_mean(state.offsets.visible)
         state.chains = sampler.init(state.net.top, base, state.rng)
     return state.chains
-
-
-def sleep(net, dreamt, rate, steps, rng):
-    """The way down, and what the recognition layers learn from it."""
-    for i in reversed(range(len(net.generative))):
-        layer = net.generative[i]
-        below = layer.sample(dreamt, rng) if i else layer.mean(dreamt)
-        delta(net.recognition[i], below, dreamt, rate, steps[i])
-        dreamt = below

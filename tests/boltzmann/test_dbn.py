@@ -23,7 +23,7 @@ from sklearn_dbn.boltzmann.rbm import RBM
 from sklearn_dbn.boltzmann.samplers import ContrastiveDivergence, Persistent
 from sklearn_dbn.boltzmann.units import Softmax
 from sklearn_dbn.boltzmann.updates import OFFSET_RATE, Diverged, Offsets
-from sklearn_dbn.boltzmann.updown import UpDown, delta, sleep, with_expected_labels
+from sklearn_dbn.boltzmann.updown import UpDown, delta, down, with_expected_labels
 from tests.boltzmann import (
     N_LABELS,
     assert_rounding,
@@ -418,7 +418,7 @@ def test_both_delta_rules_equal_finite_differences():
     layer = some_net((4, 3, 2)).recognition[0]
     rows, targets = binary_rows(4, 7), binary_rows(3, 7, seed=1)
     step = dbn.Directed(np.empty((4, 3)), np.empty(3))
-    delta(layer, rows, targets, 1.0, step)
+    delta(rows, targets, layer.mean(rows), 1.0, step)
 
     def log_p(weights, bias):
         return dbn.Directed(weights, bias).log_probability(rows, targets).sum()
@@ -459,6 +459,12 @@ def test_up_pass_teaches_the_generative_weights():
             )
 
 
+def dream(net, dreamt, rate, out):
+    """The way down from penultimate states, without rows of the way up."""
+    stacks = [np.empty((len(dreamt), n)) for n in net.sizes[:-2]] + [dreamt]
+    down(net, stacks, 0, (1.0, rate), out, np.random.default_rng(0))
+
+
 def test_down_pass_teaches_the_recognition_weights():
     """With certain generation, the sleep gradient is that of log q(upper | lower)."""
     net = some_net((4, 3, 2, 3))
@@ -469,8 +475,7 @@ def test_down_pass_teaches_the_recognition_weights():
     lowest = net.generative[0].mean(middle)
     vector, _ = dbn.on_one_vector(net)
     step = np.zeros_like(vector)
-    out = dbn.views(step, net)
-    sleep(net, dreamt, 1 / 8, out.recognition, np.random.default_rng(0))
+    dream(net, dreamt, 1 / 8, dbn.views(step, net))
 
     def log_q(parameters):
         first, second = dbn.views(parameters, net).recognition
@@ -482,10 +487,10 @@ def test_down_pass_teaches_the_recognition_weights():
 
 def test_dreams_are_drawn_but_for_the_data(monkeypatch):
     net, seen = some_net((4, 3, 2, 3)), []
-    monkeypatch.setattr(updown, "delta", lambda layer, rows, *_: seen.append(rows))
+    monkeypatch.setattr(updown, "delta", lambda rows, *_: seen.append(rows))
     out = dbn.views(np.zeros_like(state_of(net).parameters), net)
-    sleep(net, binary_rows(2, 8), 1.0, out.recognition, np.random.default_rng(0))
-    above, lowest = seen
+    dream(net, binary_rows(2, 8), 1.0, out)
+    above, lowest = (rows for rows in seen if len(rows))
     assert set(np.unique(above)) == {0.0, 1.0}
     assert_rounding(lowest, net.generative[0].mean(above))
 
