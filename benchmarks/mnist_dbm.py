@@ -208,7 +208,8 @@ def main():
     begin = time.perf_counter()
     train(model, X, options, held_out)
     print(f"trained in {(time.perf_counter() - begin) / 60:.1f} minutes")
-    drawn = np.random.default_rng(1).random((10_000, 784)) < X[:10_000]
+    some = X[:10_000]
+    drawn = np.random.default_rng(1).random(some.shape) < some
     scored = held_out if options.validate else binarized(options.binarized, grey_test)
     report(model, drawn.astype("f4"), scored, options)
 

@@ -20,7 +20,8 @@ from joblib import Parallel, delayed
 from scipy.special import logsumexp
 
 from sklearn_dbn import DBMTransformer, RBMTransformer
-from sklearn_dbn.boltzmann import deep_likelihood
+from sklearn_dbn.boltzmann import deep_likelihood, likelihood
+from sklearn_dbn.boltzmann.units import Bernoulli
 from sklearn_dbn.datasets import make_bars_and_stripes, make_labelled_shifter
 
 PROBLEMS = {
@@ -80,19 +81,12 @@ def restricted(X, n_hidden, batch_size, n_updates, seed, algorithm):
 
 def exact_log_likelihood(dbm, X):
     """``log p(v)`` of each row, all states of the even hidden layers enumerated."""
-    machine = dbm._machine(np.float64)
-    layers = machine.even[1:]
-    codes = np.arange(deep_likelihood.n_states(machine, layers))
-    hidden = deep_likelihood.all_states(machine, layers, codes)
-    terms = []
-    for v in X:
-        state = [np.tile(v, (len(codes), 1)), *hidden[1:]]
-        terms.append(
-            logsumexp(
-                deep_likelihood.log_marginal(machine, state, machine.even, machine.odd)
-            )
-        )
-    return np.array(terms) - deep_likelihood.exact_log_partition(machine).value
+    machine = deep_likelihood.as_rbm(dbm._machine(np.float64))
+    n_even = machine.n_visible - X.shape[1]
+    states = Bernoulli().states(np.arange(2**n_even), n_even, np.float64)
+    rows = (np.hstack([np.tile(v, (len(states), 1)), states]) for v in X)
+    terms = np.array([logsumexp(-machine.free_energy(v)) for v in rows])
+    return terms - likelihood.exact_log_partition(machine).value
 
 
 def trial(X, sizes, n_hidden, batch_size, n_updates, seed):

@@ -177,7 +177,7 @@ def new_training(problem, method, seed):
     rng = np.random.default_rng(seed)
     rows = rows_for_batches(problem.rows, np.float64, None, problem.size)
     statistics = rows.statistics()
-    scale = WEIGHT_STD * max(1.0, statistics.total_variance) ** 0.5
+    scale = WEIGHT_STD * max(1.0, statistics.variance.sum()) ** 0.5
     rbm = training.initial_rbm(statistics, problem.n_hidden, problem.units, rng, scale)
     settings = training.Settings(
         sampler(problem, method.algorithm, statistics.mean),
