@@ -94,7 +94,10 @@ def team(n_parts):
 
     With many more cores, products that share them all are faster.
     """
-    with threads_for_parts(n_parts > 1, 2 * n_parts) as n_threads:
+    if n_parts == 1:
+        yield Team()
+        return
+    with threads_for_parts(True, 2 * n_parts) as n_threads:
         n_helpers = n_parts - 1 if n_threads >= n_parts else 0
         helpers = [Helper() for _ in range(n_helpers)]
         try:

@@ -242,7 +242,7 @@ def epoch_of(state, settings, n_parts):
 
 def generators(rng, n):
     """``rng``, and ``n - 1`` more that it gives the seeds of."""
-    seeds = rng.integers(2**63, size=n - 1)
+    seeds = rng.integers(2**63, size=n - 1) if n > 1 else ()
     return [rng, *map(np.random.default_rng, seeds)]
 
 
