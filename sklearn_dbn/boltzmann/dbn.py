@@ -18,7 +18,7 @@ import numpy as np
 
 from sklearn_dbn.boltzmann import kernels
 from sklearn_dbn.boltzmann.data import Rows, slices
-from sklearn_dbn.boltzmann.labels import log_posterior, top_field
+from sklearn_dbn.boltzmann.labels import posterior_of_field, top_field
 from sklearn_dbn.boltzmann.rbm import RBM
 from sklearn_dbn.boltzmann.units import Bernoulli, Softmax
 
@@ -268,8 +268,7 @@ def top_means(net, penultimate):
     """Means of the top hidden units, the label block at its posterior."""
     field = top_field(net, penultimate)
     if net.n_labels:
-        posterior = np.exp(log_posterior(net, penultimate))
-        field = field_with_labels(net, field, posterior)
+        field = field_with_labels(net, field, posterior_of_field(net, field))
     return net.top.hidden.mean(field, out=field)
 
 

@@ -13,7 +13,6 @@ import numpy as np
 
 from sklearn_dbn.boltzmann import kernels
 from sklearn_dbn.boltzmann.data import slices
-from sklearn_dbn.boltzmann.units import Softmax
 
 ROWS_AT_ONCE = 256
 NUMBERS_AT_ONCE = 2**18
@@ -24,10 +23,13 @@ def log_posterior(net, penultimate):
     return log_normalised(label_scores(net, penultimate))
 
 
-def draw_labels(net, penultimate, rng):
-    """One-hot labels drawn from ``p(y | penultimate)``."""
-    posterior = np.exp(log_posterior(net, penultimate))
-    return Softmax().draw(posterior, rng)
+def posterior_of_field(net, field):
+    """``p(y | penultimate)`` where the :func:`top_field` is known."""
+    first = net.top.weights[net.n_penultimate]
+    scores = label_scores_of(
+        net, len(field), lambda part: np.add(field[part].T, first[:, None], order="C")
+    )
+    return np.exp(log_normalised(scores))
 
 
 def log_normalised(scores):
@@ -36,9 +38,9 @@ def log_normalised(scores):
     return scores
 
 
-def top_field(net, penultimate):
+def top_field(net, penultimate, out=None):
     """Field of the top hidden units without their input from the labels."""
-    field = np.dot(penultimate, net.top.weights[: net.n_penultimate])
+    field = np.dot(penultimate, net.top.weights[: net.n_penultimate], out=out)
     field += net.top.hidden_bias
     return field
 
@@ -47,18 +49,33 @@ def label_scores(net, penultimate):
     """``log p(y | penultimate)`` up to a constant of the row, ``(n_rows, n_labels)``.
 
     ``-F(h, y) = b_y + Σ_j softplus(a_j + w_yj)`` plus what does not depend on y,
-    with ``a`` the :func:`top_field`. Weights of the first label count as part of it,
-    so that its sum is zero.
+    with ``a`` the :func:`top_field`.
     """
-    below, weights = np.split(net.top.weights, [net.n_penultimate])
-    weights, bias = weights - weights[0], net.top.hidden_bias + weights[0]
-    scores = np.zeros((len(penultimate), net.n_labels), penultimate.dtype)
+    below, first = np.split(net.top.weights[: net.n_penultimate + 1], [-1])
+    bias = (net.top.hidden_bias + first[0])[:, None]
+
+    def field_of_first(part):
+        field = np.dot(below.T, penultimate[part].T)
+        field += bias
+        return field
+
+    return label_scores_of(net, len(penultimate), field_of_first)
+
+
+def label_scores_of(net, n_rows, field_of_first):
+    """:func:`label_scores`; a function gives the fields, (n_top, n_rows), of slices.
+
+    These are fields with the first label, whose weights count as part of them, so that
+    its sum is zero. They are spoilt.
+    """
+    weights = net.top.weights[net.n_penultimate :]
+    weights = weights - weights[0]
+    scores = np.zeros((n_rows, net.n_labels), weights.dtype)
     in_range = np.abs(weights).max(initial=0) <= reach(weights.dtype) / 8
     factors = np.exp(weights[1:]) if in_range else None
     n_factors = factors_in_range(weights)
-    for part in slices(len(scores), ROWS_AT_ONCE):
-        field = np.dot(below.T, penultimate[part].T)
-        field += bias[:, None]
+    for part in slices(n_rows, ROWS_AT_ONCE):
+        field = field_of_first(part)
         if in_range:
             scores[part, 1:] = sums_of_mixtures(field, factors, n_factors).T
         else:

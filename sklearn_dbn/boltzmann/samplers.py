@@ -65,13 +65,9 @@ class Persistent:
 
     def step(self, rbm, state, v, h, n_model, scratch, rng, n_steps):
         """Both phases; one product serves the hidden means of all rows."""
-        self.walk(rbm, state, v[:n_model], scratch[0], h[:n_model], rng, n_steps)
+        gibbs(rbm, state, v[:n_model], scratch[0], h[:n_model], rng, n_steps)
         rbm.hidden_mean(v, out=h)
         rbm.hidden.draw(h[:n_model], rng, out=state)
-
-    def walk(self, rbm, h, v, field_v, field_h, rng, n_steps):
-        """From hidden states ``h`` to visible states ``v``, ``n_steps`` further."""
-        gibbs(rbm, h, v, field_v, field_h, rng, n_steps)
 
 
 @dataclass(frozen=True)

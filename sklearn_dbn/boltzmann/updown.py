@@ -16,7 +16,8 @@ import numpy as np
 
 from sklearn_dbn.boltzmann import kernels, updates
 from sklearn_dbn.boltzmann.dbn import Net, with_labels
-from sklearn_dbn.boltzmann.labels import draw_labels
+from sklearn_dbn.boltzmann.labels import posterior_of_field, top_field
+from sklearn_dbn.boltzmann.rbm import gibbs
 from sklearn_dbn.boltzmann.samplers import ContrastiveDivergence, Persistent
 from sklearn_dbn.boltzmann.units import Joint, Softmax
 
@@ -49,10 +50,17 @@ class PersistentWithLabels(Persistent):
 
     net: Net
 
-    def walk(self, rbm, h, v, field_v, field_h, rng, n_steps):
-        super().walk(rbm, h, v, field_v, field_h, rng, n_steps)
-        penultimate, labels = np.split(v, [self.net.n_penultimate], axis=1)
-        labels[...] = draw_labels(self.net, penultimate, rng)
+    def step(self, rbm, state, v, h, n_model, scratch, rng, n_steps):
+        """Both phases; one product serves the labels and the hidden means of chains."""
+        net, field = self.net, h[:n_model]
+        gibbs(rbm, state, v[:n_model], scratch[0], field, rng, n_steps)
+        penultimate, labels = np.split(v[:n_model], [net.n_penultimate], axis=1)
+        top_field(net, penultimate, out=field)
+        Softmax().draw(posterior_of_field(net, field), rng, out=labels)
+        field += np.dot(labels, rbm.weights[net.n_penultimate :])
+        means = rbm.hidden.mean(field, out=field)
+        rbm.hidden.draw(means, rng, out=state)
+        rbm.hidden_mean(v[n_model:], out=h[n_model:])
 
 
 @dataclass(frozen=True)

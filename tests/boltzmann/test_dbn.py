@@ -23,7 +23,13 @@ from sklearn_dbn.boltzmann.rbm import RBM
 from sklearn_dbn.boltzmann.samplers import ContrastiveDivergence, Persistent
 from sklearn_dbn.boltzmann.units import Softmax
 from sklearn_dbn.boltzmann.updates import OFFSET_RATE, Diverged, Offsets
-from sklearn_dbn.boltzmann.updown import UpDown, delta, down, with_expected_labels
+from sklearn_dbn.boltzmann.updown import (
+    PersistentWithLabels,
+    UpDown,
+    delta,
+    down,
+    with_expected_labels,
+)
 from tests.boltzmann import (
     N_LABELS,
     assert_rounding,
@@ -563,6 +569,23 @@ def test_labels_of_persistent_chains_do_not_stick():
     by_label = state.chains.reshape(n_chains, 2, N_LABELS).mean(axis=(0, 1))
     assert rows[:, n].mean() > 0.95
     assert np.abs(by_label - 1 / N_LABELS).max() < 0.1
+
+
+@pytest.mark.parametrize("n_steps", [1, 3])
+def test_hidden_means_are_those_of_chains_with_their_new_labels(n_steps):
+    net, n_chains = some_net((4, 3)), 50
+    rng = np.random.default_rng(0)
+    sampler = PersistentWithLabels(n_chains, net)
+    state = sampler.init(net.top, net.top.visible_bias, rng)
+    v = np.zeros((n_chains + 6, net.top.n_visible))
+    v[n_chains:, :4], v[n_chains:, 4] = binary_rows(4, 6), 1
+    h = np.empty((len(v), net.top.n_hidden))
+    room = [np.empty((n_chains, n)) for n in net.top.sizes]
+    sampler.step(net.top, state, v, h, n_chains, room, rng, n_steps)
+    assert_rounding(h, net.top.hidden_mean(v))
+    assert set(np.unique(v[:n_chains])) == {0.0, 1.0}
+    np.testing.assert_array_equal(v[:, 4:].sum(axis=1), 1)
+    assert set(np.unique(state)) == {0.0, 1.0}
 
 
 def test_contrastive_divergence_of_the_top_vanishes_at_equilibrium():

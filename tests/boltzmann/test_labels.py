@@ -15,7 +15,6 @@ from tests.boltzmann import (
     every_dtype,
     some_net,
 )
-from tests.reference import chi_square_p_value
 
 
 @every_dtype
@@ -61,14 +60,16 @@ def test_label_scores_at_the_edges_of_the_range_of_products(dtype, n_top, share)
     )
 
 
-def test_drawn_labels_follow_the_posterior():
-    net, n_rows = some_net((4, 3)), 20_000
-    for row in binary_rows(4, 3):
-        drawn = labels.draw_labels(
-            net, np.tile(row, (n_rows, 1)), np.random.default_rng(0)
-        )
-        p = np.exp(labels.log_posterior(net, row[None])[0])
-        assert chi_square_p_value(drawn.argmax(axis=1), p) > 1e-3
+@every_dtype
+@pytest.mark.parametrize("n_rows", [1, 7, 300])
+def test_the_posterior_of_a_field_is_that_of_its_rows(dtype, n_rows):
+    net = some_net((4, 3, 30)).astype(dtype)
+    h = binary_rows(3, n_rows).astype(dtype)
+    field = labels.top_field(net, h)
+    given = field.copy()
+    expected = np.exp(labels.log_posterior(net, h))
+    assert_rounding(labels.posterior_of_field(net, field), expected, 1000)
+    np.testing.assert_array_equal(field, given)
 
 
 @every_dtype
