@@ -149,6 +149,18 @@ def logistic(field):
         field[i] = one / (one + exponential(-field[i]))
 
 
+@njit(
+    void(uint16[::1], float32, float32, float32[::1], float32[::1]),
+    fastmath=FUSED,
+    **OPTIONS,
+)
+def bits_below_logistic(bits, cell, low, field, out):
+    one = float32(1)
+    for i in range(field.shape[0]):
+        noise = float32(bits[i]) * cell + low
+        out[i] = float32(noise * (one + exponential(-field[i])) < one)
+
+
 @njit(vectors(2), fastmath=FUSED, **OPTIONS)
 def below_logistic(noise, field):
     one = field.dtype.type(1)
@@ -178,6 +190,15 @@ def softplus_sums(field, out):
                 kinks += x if not x < zero else zero
                 product *= 1.0 + exponential(-abs(x))
             out[i] += kinks + math.log(product)
+
+
+@njit(
+    [void(real[::1], real[::1], real) for real in (float32, float64)],
+    **OPTIONS,
+)
+def approach(average, parameters, share):
+    for i in range(average.shape[0]):
+        average[i] += share * (parameters[i] - average[i])
 
 
 @njit(

@@ -26,7 +26,7 @@ LEAST_COLUMNS = 64
 SHARE_OF_ENTRIES = 0.3
 SHARE_BESIDE_THREADS = 0.2
 # So many rows tell whether it is worth while to count the entries of all.
-N_ROWS_LOOKED_AT = 4
+N_ROWS_LOOKED_AT = 2
 
 
 @functools.cache
@@ -81,8 +81,9 @@ def fill(out, values):
 
 def spread(bits, cell, low, out):
     """``low + cell * bits``, of 16-bit numbers, in contiguous ``out``."""
+    bits, out = bits.reshape(-1), out.reshape(-1)
     if out.dtype == np.float32 and has_loops(out.dtype):
-        compiled().spread(bits.reshape(-1), cell, low, out.reshape(-1))
+        compiled().spread(bits, cell, low, out)
         return
     np.multiply(bits, cell, out=out)
     out += low
@@ -123,6 +124,13 @@ def below_logistic(noise, field):
     field *= 0.5
     np.tanh(field, out=field)
     return np.less(noise, field, out=noise)
+
+
+def bits_below_logistic(bits, cell, low, field, out):
+    """:func:`below_logistic` of ``low + cell * bits``, into ``out``; compiled only."""
+    field = as_plain(field).reshape(-1)
+    compiled().bits_below_logistic(bits, cell, low, field, out.reshape(-1))
+    return out
 
 
 def below(noise, mean):
@@ -215,6 +223,16 @@ def move(parameters, velocity, step, momentum):
     velocity *= momentum
     velocity += step
     parameters += velocity
+
+
+def approach(average, parameters, share):
+    """Move ``average`` by a share of the way to ``parameters``, in place."""
+    if has_loops(average.dtype):
+        compiled().approach(average, parameters, share)
+        return
+    way = parameters - average
+    way *= average.dtype.type(share)
+    average += way
 
 
 def mixtures(field, factors, n_at_once):

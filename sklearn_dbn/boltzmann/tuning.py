@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sklearn_dbn.boltzmann import training, updates
+from sklearn_dbn.boltzmann import kernels, training, updates
 from sklearn_dbn.boltzmann.dbn import Net, numbers_of, on_one_vector, views
 
 AVERAGE_EVERY = 10
@@ -89,8 +89,8 @@ def epochs(state, rows, codes, settings):
     updates.Diverged
         As soon as a step has left the finite numbers.
     """
-    own_step, scratch = (np.zeros_like(state.parameters) for _ in range(2))
-    labels = None if codes is None else np.eye(state.net.n_labels, dtype=scratch.dtype)
+    own_step = np.zeros_like(state.parameters)
+    labels = None if codes is None else np.eye(state.net.n_labels, dtype=own_step.dtype)
     while True:
         momentum = updates.at(settings.momentum, state.epoch)
         step = own_step if momentum else state.velocity
@@ -103,7 +103,7 @@ def epochs(state, rows, codes, settings):
                 due = updates.decays_due(number, len(plan))
                 learn(state, v, y, settings, momentum, due, step, out)
                 if number % AVERAGE_EVERY == 0 or number == len(plan):
-                    average(state, settings.averaging, scratch)
+                    average(state, settings.averaging)
         updates.require_finite(state.net.names, state.net.arrays, state.epoch + 1)
         state.epoch += 1
         yield state
@@ -162,13 +162,11 @@ def decay(state, settings, penalty, momentum, n_decays):
         updates.shrink(net.top.weights, kept)
 
 
-def average(state, averaging, scratch):
+def average(state, averaging):
     """Move the average towards the parameters; both are the same without averaging."""
     state.n_averaged += 1
     if averaging is None:
         state.average[...] = state.parameters
         return
     share = (1 + averaging) / (state.n_averaged + averaging)
-    np.subtract(state.parameters, state.average, out=scratch)
-    scratch *= scratch.dtype.type(share)
-    state.average += scratch
+    kernels.approach(state.average, state.parameters, share)

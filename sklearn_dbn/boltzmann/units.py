@@ -57,20 +57,33 @@ def uniform(rng, shape, dtype, out=None, low=0):
     number is uniform over multiples of 2^-24, as ``rng.random`` has it, at half
     the cost; two of them depend on each other only within a cell of 2^-16.
     """
-    if out is None or not out.flags.c_contiguous:
-        out = np.empty(shape, dtype)
-    if out.dtype != np.float32 or out.size < FEW_NUMBERS:
+    out = room_for(shape, dtype, out)
+    if not has_bits(out):
         rng.random(out=out, dtype=out.dtype)
         if low:
             out *= 1 - low
             out += low
         return out
-    words = rng.bit_generator.random_raw((out.size + 3) // 4)
-    bits = words.view(np.uint16)[: out.size].reshape(out.shape)
-    cell = CELL * np.float32(1 - low)
-    low = np.float32(low) + cell * np.float32(rng.integers(256) / 256)
-    kernels.spread(bits, cell, low, out)
+    kernels.spread(*cells(rng, out.size, low), out)
     return out
+
+
+def room_for(shape, dtype, out):
+    """``out`` if it is there and contiguous, or a new array."""
+    return out if out is not None and out.flags.c_contiguous else np.empty(shape, dtype)
+
+
+def has_bits(noise):
+    """Whether uniform numbers of an array come from 16 random bits each."""
+    return noise.dtype == np.float32 and noise.size >= FEW_NUMBERS
+
+
+def cells(rng, size, low):
+    """16 random bits of each number, the width of their cells, where they begin."""
+    words = rng.bit_generator.random_raw((size + 3) // 4)
+    cell = CELL * np.float32(1 - low)
+    begin = np.float32(low) + cell * np.float32(rng.integers(256) / 256)
+    return words.view(np.uint16)[:size], cell, begin
 
 
 class Family:
@@ -109,7 +122,11 @@ class Bernoulli(Family):
 
     def sample(self, field, rng, out=None):
         low = kernels.lowest_noise(field.dtype)
-        noise = uniform(rng, field.shape, field.dtype, out, low)
+        room = room_for(field.shape, field.dtype, out)
+        if has_bits(room) and kernels.has_loops(room.dtype):
+            bits = cells(rng, room.size, low)
+            return kernels.fill(out, kernels.bits_below_logistic(*bits, field, room))
+        noise = uniform(rng, field.shape, field.dtype, room, low)
         return kernels.fill(out, kernels.below_logistic(noise, field))
 
     def cumulant(self, field):

@@ -734,10 +734,9 @@ def test_without_averaging_the_last_parameters_count():
 def test_averaging_weighs_late_parameters():
     """Weights of η = 1 in polynomial decay are proportional to t."""
     state = run(0)
-    scratch = np.empty_like(state.parameters)
     for t in range(1, 6):
         state.parameters[...] = t
-        tuning.average(state, 1, scratch)
+        tuning.average(state, 1)
     expected = sum(t * t for t in range(1, 6)) / 15
     np.testing.assert_allclose(state.average, expected, rtol=1e-12)
 

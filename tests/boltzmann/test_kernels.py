@@ -200,6 +200,17 @@ def test_both_loops_move_parameters_to_the_same_bits(dtype, monkeypatch):
     np.testing.assert_array_equal(*found.values())
 
 
+@pytest.mark.parametrize("loops", LOOPS)
+@every_dtype
+def test_an_average_approaches_parameters(loops, dtype, monkeypatch):
+    use_loops(loops, monkeypatch)
+    average, parameters = np.random.default_rng(0).standard_normal((2, 1001), dtype)
+    expected, given = 0.75 * average + 0.25 * parameters, parameters.copy()
+    kernels.approach(average, parameters, 0.25)
+    assert_rounding(average, expected)
+    np.testing.assert_array_equal(parameters, given)
+
+
 @pytest.mark.parametrize("n_units", [1, 2, 7, 8, 31])
 @pytest.mark.parametrize("n_factors", [1, 3, 100])
 def test_log_product_is_a_sum_of_logs(n_units, n_factors):
