@@ -44,10 +44,9 @@ class Directed:
         out = self.field(rows, out)
         return self.units.mean(out, out=out)
 
-    def sample(self, rows, rng, out=None):
+    def sample(self, rows, rng):
         field = self.field(rows)
-        out = np.empty_like(field) if out is None else out
-        return self.units.sample(field, rng, out=out)
+        return self.units.sample(field, rng, out=np.empty_like(field))
 
     def log_probability(self, lower, values):
         """``log p(values | lower)`` of each row."""

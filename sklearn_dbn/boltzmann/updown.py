@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sklearn_dbn.boltzmann import kernels, updates
-from sklearn_dbn.boltzmann.dbn import Net, with_labels
+from sklearn_dbn.boltzmann.dbn import Net, draw_up, with_labels
 from sklearn_dbn.boltzmann.labels import posterior_of_field, top_field
 from sklearn_dbn.boltzmann.rbm import gibbs
 from sklearn_dbn.boltzmann.samplers import ContrastiveDivergence, Persistent
@@ -93,23 +93,21 @@ class UpDown:
 
     def step(self, state, v, labels, rate, out):
         """Write ``rate`` times the mean gradient over the rows into ``out``."""
-        net, rng, n_data = state.net, state.rng, len(v)
+        net, n_data = state.net, len(v)
         n_model, rate = self.sampler.n_rows(n_data), rate / n_data
-        stacks = [np.empty((n_data + n_model, n), v.dtype) for n in net.sizes[:-1]]
-        stacks[0][:n_data] = v
-        for layer, below, above in zip(
-            net.recognition, stacks, stacks[1:], strict=False
-        ):
-            layer.sample(below[:n_data], rng, out=above[:n_data])
+        states = draw_up(net, v, state.rng)
         n_steps = int(updates.at(self.n_gibbs_steps, state.epoch))
-        visible = with_labels(net, stacks[-1][:n_data], labels)
+        visible = with_labels(net, states[-1], labels)
         if net.recognition and (self.recognition_rate or self.offsets_follow):
             rates = updates.offset_rates(len(visible), visible.dtype)
             updates.slide(state.offsets.visible, rates, visible)
         dreamt = top_step(state, visible, self.sampler, n_steps, rate, out.top)
+        stacks = [np.empty((n_data + n_model, x.shape[1]), v.dtype) for x in states]
+        for stack, rows in zip(stacks, states, strict=True):
+            stack[:n_data] = rows
         stacks[-1][n_data:] = dreamt
         rates = rate, rate * self.recognition_rate * n_data / n_model
-        down(net, stacks, n_data, rates, out, rng)
+        down(net, stacks, n_data, rates, out, state.rng)
 
 
 def down(net, stacks, n_data, rates, out, rng):
