@@ -52,7 +52,7 @@ compare("RBMTransformer features", RBMTransformer(random_state=0))
 # %%
 # A model to look at
 # ------------------
-# Trained longer, with a rate that falls to nothing, on pixels drawn anew from
+# Trained longer, with a rate that falls to a hundredth, on pixels drawn anew from
 # their grey levels at each use. The log-likelihood is a true one: log Z comes
 # from annealed importance sampling, with its standard error.
 levels = MinMaxScaler().fit_transform(X).astype(np.float32)

@@ -95,8 +95,9 @@ class DBMTransformer(
     damping : float, default=0.0
         Share of the old means that every sweep keeps.
     n_gibbs_steps : int or sequence of int, default=5
-        Block Gibbs steps of the persistent chains per update: all odd layers, then
-        all even ones. A sequence gives one value per epoch; its last value holds.
+        Block Gibbs steps of the persistent chains per update: all even layers, the
+        visible one among them, then all odd ones. A sequence gives one value per
+        epoch; its last value holds.
     n_chains : int, default=100
         Number of persistent chains.
     learning_rate : float or sequence of float, default=0.005
@@ -179,8 +180,9 @@ class DBMTransformer(
     would take more than a gigabyte computes them anew for each batch.
 
     A callback sees the tasks ``"fit"``, below it ``"layer 1"``, ``"layer 2"`` and so on
-    and ``"joint training"``, and ``"epoch"`` below each of these. To return True at the
-    end of an epoch ends the training of that layer; at the end of a layer, the fit.
+    and ``"joint training"``, and ``"epoch"`` below each of these. One hidden layer, or
+    ``pretraining=None``, has ``"joint training"`` alone. To return True at the end of
+    an epoch ends the training of that layer; at the end of a layer, the fit.
 
     References
     ----------
@@ -375,7 +377,8 @@ class DBMTransformer(
         ------
         ValueError
             If training leaves the finite numbers; the parameters of the last
-            finite epoch stay.
+            finite epoch stay. If it goes on, under `warm_start`, with other sizes
+            or another `visible`.
 
         Warns
         -----
@@ -410,7 +413,13 @@ class DBMTransformer(
         Raises
         ------
         ValueError
-            If training leaves the finite numbers, as in `fit`.
+            If training leaves the finite numbers, as in `fit`, or sizes or `visible`
+            are not those of the fitted machine.
+
+        Warns
+        -----
+        UserWarning
+            As `fit`.
         """
         self._validate_params()
         data = self._prepare(X, sample_weight, hasattr(self, "weights_"))
@@ -475,7 +484,8 @@ class DBMTransformer(
         Returns
         -------
         H : ndarray of shape (n_samples, n_units)
-            In the dtype of X; a memory map is read by blocks.
+            In the dtype of X if that is float32 or float64, else float64; a memory map
+            is read by blocks.
 
         Raises
         ------

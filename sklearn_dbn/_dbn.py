@@ -120,8 +120,9 @@ default="up-down"
         ``"mean-field"`` iterates the means of the labels and the top units from
         neutral labels, the layer below them held at what the pass upwards gives it;
         ``"gibbs"`` draws states instead, on the way up, too, and averages label
-        probabilities over chains. The last two come near the exact posterior with few
-        steps, the drawn one with the noise of its chains.
+        probabilities over chains. Both usually come near the exact posterior within
+        few steps. The drawn one tends to the mean of the exact posteriors over states
+        drawn on the way up; with one hidden layer, to the exact posterior itself.
     n_recognition_steps : int, default=10
         Iterations of the top RBM for ``"mean-field"`` and ``"gibbs"``.
     n_recognition_samples : int, default=10
@@ -415,7 +416,8 @@ default="up-down"
         ------
         ValueError
             If training leaves the finite numbers; the parameters of the last
-            finite epoch stay.
+            finite epoch stay. If it goes on, under `warm_start`, with other sizes,
+            another `visible` or a new label.
 
         Warns
         -----
@@ -454,8 +456,15 @@ default="up-down"
         Raises
         ------
         ValueError
-            If training leaves the finite numbers, as in `fit`, or y holds a label that
-            the first call did not name.
+            If training leaves the finite numbers, as in `fit`; y holds a label that the
+            first call did not name, or `classes` are others; `fine_tuning` is None
+            though the layers were fine-tuned together; sizes or `visible` are not
+            those of the fitted network.
+
+        Warns
+        -----
+        UserWarning
+            As `fit`.
         """
         resume = hasattr(self, "top_rbm_")
         self._validate_params()

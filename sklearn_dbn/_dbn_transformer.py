@@ -212,7 +212,8 @@ class DBNTransformer(LikelihoodScoreMixin, DeepBeliefNetwork):
         ------
         ValueError
             If training leaves the finite numbers; the parameters of the last
-            finite epoch stay.
+            finite epoch stay. If it goes on, under `warm_start`, with other sizes
+            or another `visible`.
 
         Warns
         -----
@@ -248,7 +249,14 @@ class DBNTransformer(LikelihoodScoreMixin, DeepBeliefNetwork):
         Raises
         ------
         ValueError
-            If training leaves the finite numbers, as in `fit`.
+            If training leaves the finite numbers, as in `fit`; `fine_tuning` is
+            None though the layers were fine-tuned together; sizes or `visible`
+            are not those of the fitted network.
+
+        Warns
+        -----
+        UserWarning
+            As `fit`.
         """
         resume = hasattr(self, "top_rbm_")
         self._validate_params()

@@ -379,7 +379,8 @@ class RBMTransformer(
         ------
         ValueError
             If training leaves the finite numbers; the parameters of the last
-            finite epoch stay.
+            finite epoch stay. If it goes on, under `warm_start`, with another
+            `n_components` or `visible`.
 
         Warns
         -----
@@ -437,7 +438,13 @@ class RBMTransformer(
         Raises
         ------
         ValueError
-            If training leaves the finite numbers, as in `fit`.
+            If training leaves the finite numbers, as in `fit`, or `n_components` or
+            `visible` is not that of the fitted machine.
+
+        Warns
+        -----
+        UserWarning
+            As `fit`.
         """
         resume = hasattr(self, "components_")
         self._validate_params()
@@ -658,7 +665,8 @@ class RBMTransformer(
         Returns
         -------
         H : ndarray of shape (n_samples, n_components)
-            In the dtype of X; a memory map is read by blocks.
+            In the dtype of X if that is float32 or float64, else float64; a memory map
+            is read by blocks.
         """
 
         def hidden_mean(machine, rows, out):
