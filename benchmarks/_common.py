@@ -15,6 +15,7 @@ from sklearn_dbn.datasets import load_mnist
 
 OUT = Path(__file__).parent / "out"
 ROWS_HELD_OUT = 10_000
+REST = 0.1
 
 
 def describe_machine():
@@ -33,12 +34,17 @@ def describe_machine():
 
 
 def time_in_turn(contestants, n_rounds=5):
-    """Median seconds of each callable, the contestants taking turns in every round."""
+    """Median seconds of each callable, the contestants taking turns in every round.
+
+    Before each turn there is a rest, since threads of BLAS spin for a while after their
+    last product, which would be at the next contestant's expense.
+    """
     seconds = {name: [] for name in contestants}
     for run in contestants.values():
         run()
     for _ in range(n_rounds):
         for name, run in contestants.items():
+            time.sleep(REST)
             begin = time.perf_counter()
             run()
             seconds[name].append(time.perf_counter() - begin)

@@ -66,6 +66,8 @@ class LikelihoodScoreMixin:
             sample_weight = _check_sample_weight(
                 sample_weight, scores, dtype=np.float64, ensure_non_negative=True
             )
+            # So that the sum of huge weights is finite.
+            sample_weight = sample_weight / (sample_weight.max() or 1)
         return float(np.average(scores.astype(np.float64), weights=sample_weight))
 
 

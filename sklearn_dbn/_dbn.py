@@ -682,8 +682,12 @@ default="up-down"
                 f"y must be one label or {n_samples} of them (n_samples); found shape "
                 f"{y.shape}."
             )
-        one_hot = np.broadcast_to(y, n_samples)[:, None] == self.classes_
-        if not one_hot.any(axis=1).all():
+        try:
+            one_hot = np.broadcast_to(y, n_samples)[:, None] == self.classes_
+            known = one_hot.any(axis=1).all()
+        except TypeError:  # pandas' NA is neither equal to a class nor unequal
+            known = False
+        if not known:
             raise ValueError(
                 f"y must hold labels among {self.classes_.tolist()}; found "
                 f"{y.tolist()!r}."

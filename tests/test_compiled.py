@@ -1,5 +1,6 @@
 """Estimators whose loops are compiled: what holds for numpy's holds for them."""
 
+import joblib
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -70,6 +71,21 @@ def test_fits_in_parts_are_the_same_by_threads_and_in_turn(estimator, monkeypatc
         with threadpool_limits(1, user_api="blas"):
             fits.append(wide(estimator).fit(*rows()))
     assert_same_fit(*fits)
+
+
+@every_estimator
+def test_a_memory_mapped_model_gives_the_same_to_the_bit(
+    estimator, monkeypatch, tmp_path
+):
+    """As it does in the workers of joblib, which maps large arrays."""
+    use_loops("compiled", monkeypatch)
+    monkeypatch.setattr(kernels, "most_entries", lambda: 0.2)
+    rng = np.random.default_rng(0)
+    X = (rng.random((200, 300)) < 0.1).astype(np.float32)
+    model = wide(estimator, n_iter=1).fit(X, np.arange(200) % 3)
+    joblib.dump(model, tmp_path / "model.joblib")
+    mapped = joblib.load(tmp_path / "model.joblib", mmap_mode="r")
+    np.testing.assert_array_equal(mapped.transform(X), model.transform(X))
 
 
 def test_a_compiled_classifier_has_the_same_posterior(monkeypatch):

@@ -815,6 +815,8 @@ def test_sample_returns_labels_unless_given(digits):
         ValueError, match=r"y must hold labels among .*found \[1, \[2\]"
     ):
         dbn.sample(2, y=[1, [2]])
+    with pytest.raises(ValueError, match=r"y must hold labels among .*found .*NA"):
+        dbn.sample(2, y=[1, pd.NA])
     with pytest.raises(ValueError, match="n_samples"):
         dbn.sample(2, y=[1, 2, 3])
 

@@ -996,6 +996,8 @@ def test_the_score_may_weigh_rows():
     rbm = small().fit(X)
     expected = rbm.score(np.repeat(X, weights, axis=0))
     assert rbm.score(X, sample_weight=weights) == pytest.approx(expected)
+    huge = weights * (1e308 / weights.max())
+    assert rbm.score(X, sample_weight=huge) == pytest.approx(expected)
     with pytest.raises(ValueError, match="sample_weight"):
         rbm.score(X, sample_weight=-weights)
 

@@ -211,19 +211,13 @@ def move(parameters, velocity, step, momentum):
         parameters[i] += velocity[i]
 
 
-def sparse_products():
-    """Signatures: rows whose zeros are skipped, a matrix, room for as many columns."""
-    return [
-        void(types.Array(real, 2, "C", readonly=True), real[:, ::1], real[:, ::1])
-        for real in (float32, float64)
-    ]
+def to_be_read(real):
+    """Rows of numbers that may be a memory map."""
+    return types.Array(real, 2, "C", readonly=True)
 
 
 @njit(
-    [
-        void(types.Array(real, 2, "C", readonly=True), int64, int64[::1])
-        for real in (float32, float64)
-    ],
+    [void(to_be_read(real), int64, int64[::1]) for real in (float32, float64)],
     **OPTIONS,
 )
 def count_by_column(rows, first, counts):
@@ -234,7 +228,14 @@ def count_by_column(rows, first, counts):
             counts[j] += row[j] != 0
 
 
-@njit(sparse_products(), fastmath=FUSED, **OPTIONS)
+@njit(
+    [
+        void(to_be_read(real), to_be_read(real), real[:, ::1])
+        for real in (float32, float64)
+    ],
+    fastmath=FUSED,
+    **OPTIONS,
+)
 def sparse_product(rows, matrix, out):
     index = np.empty(rows.shape[1] + 1, np.int32)
     for i in range(rows.shape[0]):
@@ -258,13 +259,7 @@ def sparse_product(rows, matrix, out):
 
 @njit(
     [
-        void(
-            types.Array(real, 2, "C", readonly=True),
-            int64,
-            real[:, ::1],
-            int64[::1],
-            real[:, ::1],
-        )
+        void(to_be_read(real), int64, to_be_read(real), int64[::1], real[:, ::1])
         for real in (float32, float64)
     ],
     fastmath=FUSED,

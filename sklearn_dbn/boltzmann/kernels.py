@@ -4,7 +4,7 @@ numpy goes over an array once for each operation. Where numba is (the optional e
 ``fast``), :mod:`compiled` goes over it once, with the same random numbers, and skips
 zeros in products; results differ from numpy's by rounding. The environment variable
 ``SKLEARN_DBN_COMPILED`` set to 0 leaves everything to numpy, set to 1 makes it an error
-if numba is missing.
+if numba is missing; empty, it counts as not set.
 """
 
 import functools
@@ -39,9 +39,9 @@ def compiled():
         If the switch is 1 and numba cannot be imported, or finds no directory to keep
         what it compiles.
     ValueError
-        If the switch is something else than 0 and 1.
+        If the switch is something else than 0, 1 and empty.
     """
-    switch = os.environ.get(SWITCH)
+    switch = os.environ.get(SWITCH) or None
     if switch not in (None, "0", "1"):
         raise ValueError(f"{SWITCH}={switch!r} has to be 0 or 1, or not be set")
     if switch == "0":
@@ -60,6 +60,11 @@ def compiled():
 def has_loops(dtype):
     """Whether there are compiled loops for arrays of such numbers."""
     return dtype.char in "fd" and dtype.isnative and compiled() is not None
+
+
+def contiguous(array):
+    """Whether an array is contiguous and aligned."""
+    return array.flags.c_contiguous and array.flags.aligned
 
 
 def plain(array):
@@ -170,8 +175,8 @@ def few_entries(rows, columns, matrix, out):
     if not (
         rows.ndim == matrix.ndim == 2
         and rows.dtype == matrix.dtype == out.dtype
-        and rows.flags.c_contiguous
-        and plain(matrix)
+        and contiguous(rows)
+        and contiguous(matrix)
         and plain(out)
         and matrix.shape[1] >= LEAST_COLUMNS
         and has_loops(matrix.dtype)

@@ -14,8 +14,8 @@ import numpy as np
 from sklearn_dbn.boltzmann import kernels
 from sklearn_dbn.boltzmann.data import slices
 
-ROWS_AT_ONCE = 256
-NUMBERS_AT_ONCE = 2**18
+ROWS_AT_ONCE = 512
+NUMBERS_AT_ONCE = 2**19
 
 
 def log_posterior(net, penultimate):

@@ -228,8 +228,10 @@ def summarise(log_weights, log_base, n_temperatures, method):
     is from the truth: above `CREDIBLE_STD` the standard error is said to be infinite.
     """
     n_runs = len(log_weights)
-    log_mean = logsumexp(log_weights) - math.log(n_runs)
-    relative = np.exp(log_weights - log_mean)
+    largest = log_weights.max()
+    relative = np.exp(log_weights - largest)
+    log_mean = largest + math.log(relative.mean())
+    relative /= relative.mean()
     std = float(relative.std(ddof=1) / math.sqrt(n_runs)) if n_runs > 1 else math.inf
     if std > CREDIBLE_STD:
         std = math.inf

@@ -319,6 +319,13 @@ def test_the_switch_leaves_it_to_numpy(monkeypatch):
     assert kernels.compiled() is None
 
 
+@pytest.mark.usefixtures("_no_numba")
+def test_an_empty_switch_is_not_set(monkeypatch):
+    monkeypatch.setenv(kernels.SWITCH, "")
+    kernels.compiled.cache_clear()
+    assert kernels.compiled() is None
+
+
 def test_the_switch_is_0_or_1(monkeypatch):
     monkeypatch.setenv(kernels.SWITCH, "yes")
     kernels.compiled.cache_clear()
@@ -388,11 +395,13 @@ def test_zeros_are_skipped_where_there_are_many(density, skipped, loops):
     assert skipped == (both if many else [])
 
 
-def test_zeros_are_skipped_in_rows_that_may_not_be_written_to(skipped, loops):
+def test_zeros_are_skipped_in_arrays_that_may_not_be_written_to(skipped, loops):
     rows, matrix = rows_with_zeros(0.1, np.float32)
-    rows.setflags(write=False)
-    assert_rounding(kernels.product(rows, matrix), rows @ matrix, 300)
-    assert skipped == (["sparse_product"] if loops == "compiled" else [])
+    expected = kernels.product(rows, matrix)
+    for array in rows, matrix:
+        array.setflags(write=False)
+    np.testing.assert_array_equal(kernels.product(rows, matrix), expected)
+    assert skipped == (2 * ["sparse_product"] if loops == "compiled" else [])
 
 
 ODD_ARRAYS = {

@@ -243,6 +243,12 @@ def test_summary_of_reverse_weights_subtracts():
     assert reverse.std == forward.std
 
 
+def test_huge_weights_have_the_error_of_small_ones():
+    found = summarise(np.repeat([1e17, 0.0], [2, 8]), 0.0, 17, "ais")
+    assert found.std == math.inf
+    assert_rounding(found.effective_sample_size, 2.0)
+
+
 @pytest.mark.parametrize("shift", [-1e4, 1e4])
 def test_summary_keeps_weights_as_logs(shift):
     log_weights = np.array([0.1, -0.2, 0.4, 0.0])
