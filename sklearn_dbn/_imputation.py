@@ -65,6 +65,9 @@ class ImputationMixin:
             fill = partial(gibbs, machine, start=start, n_steps=n_steps, rng=rng)
 
         def complete(rows, out):
-            out[...] = fill(rows)
+            out[...] = rows
+            missing = np.isnan(rows).any(axis=1)
+            if missing.any():
+                out[missing] = fill(rows[missing])
 
         return map_blocks(complete, X, dtype, self.n_features_in_, machine.sizes)

@@ -563,15 +563,14 @@ class RBMTransformer(
         mean = seen.mean.copy()
         chains = self._resumed_chains(rbm, mean, rng)
         parameters, rbm = training.on_one_vector(rbm)
-        velocity, offsets = (
-            np.zeros_like(parameters),
-            Offsets(mean, rbm.hidden_mean(mean)),
-        )
-        if not self._set_by_hand():
+        if self._set_by_hand():
+            velocity, offset = np.zeros_like(parameters), rbm.hidden_mean(mean)
+        else:
             velocity = np.array(saved["velocity"], dtype)
-            offsets = Offsets(mean, np.array(saved["hidden_offset"], dtype))
-        epoch = self.n_iter_
-        state = training.State(parameters, rbm, velocity, offsets, chains, rng, epoch)
+            offset = np.array(saved["hidden_offset"], dtype)
+        state = training.State(
+            parameters, rbm, velocity, Offsets(mean, offset), chains, rng, self.n_iter_
+        )
         return state, self._kept(saved["seed"], seen)
 
     def _forget_rows(self):

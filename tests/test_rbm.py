@@ -1374,6 +1374,16 @@ def test_impute_keeps_observed_entries_and_fills_the_others(method, dtype):
     assert found.max() <= 1
 
 
+def test_impute_leaves_complete_rows_out_of_the_work():
+    X = binary_rows()
+    X[::20, :3] = np.nan
+    rbm = small().fit(binary_rows())
+    found = rbm.impute(X)
+    np.testing.assert_array_equal(found[::20], rbm.impute(X[::20]))
+    complete = ~np.isnan(X).any(axis=1)
+    np.testing.assert_array_equal(found[complete], X[complete])
+
+
 @every_imputation
 def test_impute_gives_complete_rows_back(method):
     X = binary_rows()

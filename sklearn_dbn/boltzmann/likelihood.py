@@ -28,6 +28,7 @@ ENUMERABLE_STATES = 2**20
 PART_STATES = 2**8
 UNITS_AT_ONCE = 3
 MOST_REACH = 350.0
+FIELDS_AT_ONCE = 2**16
 PATH = (0, 0.1, 0.5, 1), (0, 0.5, 0.9, 1)
 # The largest standard error, in nats, that the delta method is trusted with.
 CREDIBLE_STD = 0.25
@@ -125,6 +126,8 @@ def _cumulant_of_sums(family, high, low, reach):
         return sum(
             np.log(_product(high[:, own], low[:, own])) for own in _groups(reach)
         )
+    if isinstance(family, Softmax) and reach.max() <= MOST_REACH:
+        return np.log(np.dot(np.exp(high), np.exp(low).T))
     return np.stack([family.cumulant(row + low) for row in high])
 
 
@@ -259,29 +262,31 @@ def pseudo_log_likelihood(rbm, v):
     """
     total = np.zeros(len(v))
     fields = rbm.hidden_field(v)
+    at_once = max(1, FIELDS_AT_ONCE // max(1, fields.size))
     for family, columns in rbm.visible.blocks(rbm.n_visible):
         if isinstance(family, Softmax):
             total += _log_conditional_softmax(rbm, v, fields, columns)
-            continue
-        one = _one_left_out(family)
-        for i in range(columns.start, columns.stop):
-            total += one(rbm, v[:, i], fields, i)
+        elif isinstance(family, Bernoulli):
+            for i in range(columns.start, columns.stop, at_once):
+                own = slice(i, min(i + at_once, columns.stop))
+                total += _log_conditionals_bernoulli(rbm, v, fields, own)
+        elif isinstance(family, Gaussian):
+            for i in range(columns.start, columns.stop):
+                total += _log_gaussian(rbm, v[:, i], fields, i)
+        else:
+            raise TypeError(
+                f"no pseudo-likelihood of {family!r}: add its conditionals here"
+            )
     return total.astype(v.dtype)
 
 
-def _one_left_out(family):
-    """What gives ``log p(v_i | all others)`` of one unit."""
-    if isinstance(family, Bernoulli):
-        return _log_odds_bernoulli
-    if isinstance(family, Gaussian):
-        return _log_gaussian
-    raise TypeError(f"no pseudo-likelihood of {family!r}: add its conditionals here")
-
-
-def _log_odds_bernoulli(rbm, value, fields, i):
-    off = fields - value[:, None] * rbm.weights[i]
-    odds = rbm.visible_bias[i] + rbm.hidden.gain(off + rbm.weights[i], off)
-    return value * odds - kernels.softplus(odds)
+def _log_conditionals_bernoulli(rbm, v, fields, columns):
+    """The sum of those of some columns."""
+    weights, values = rbm.weights[columns], v[:, columns]
+    off = fields[:, None] - values[..., None] * weights
+    on, off = (field.reshape(-1, rbm.n_hidden) for field in (off + weights, off))
+    odds = rbm.visible_bias[columns] + rbm.hidden.gain(on, off).reshape(values.shape)
+    return (values * odds - kernels.softplus(odds)).sum(axis=1, dtype=np.float64)
 
 
 def _log_conditional_softmax(rbm, v, fields, columns):

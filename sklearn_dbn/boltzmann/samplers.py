@@ -103,30 +103,32 @@ class ParallelTempering:
         rows = np.empty((len(ladder), v.shape[-1]), v.dtype)
         field_v, field_h = np.empty_like(rows), np.empty_like(ladder)
         gibbs(machine, ladder, rows, field_v, field_h, rng, n_steps)
-        rungs = rows.reshape(len(self.betas), self.n_chains, -1)
-        self.swap(rbm, rungs, rng)
-        rbm.hidden.sample(machine.hidden_field(rows, out=field_h), rng, out=ladder)
+        rbm.hidden_field(rows, out=field_h)
+        rungs, fields = (
+            array.reshape(len(self.betas), self.n_chains, -1)
+            for array in (rows, field_h)
+        )
+        self.swap(rbm, rungs, fields, rng)
+        field_h *= betas
+        rbm.hidden.sample(field_h, rng, out=ladder)
         v[:n_model] = rungs[0]
         rbm.hidden_mean(v, out=h)
 
-    def swap(self, rbm, rows, rng):
-        """Swap visible rows between neighbouring rungs, in place."""
-        fields = rbm.hidden_field(rows)
+    def swap(self, rbm, rows, fields, rng):
+        """Swap visible rows and their hidden fields between rungs, in place."""
         linear = np.dot(rows, rbm.visible_bias - self.base)
+        betas = np.asarray(self.betas, fields.dtype)[:, None]
         for start in (0, 1):
-            for i in range(start, len(self.betas) - 1, 2):
-                self._swap_pair(rbm.hidden, fields, linear, rows, i, rng)
-
-    def _swap_pair(self, hidden, fields, linear, rows, i, rng):
-        pair = [i, i + 1]
-        high, low = (
-            beta * linear[pair] + hidden.cumulant(beta * fields[pair])
-            for beta in np.asarray(self.betas, fields.dtype)[pair]
-        )
-        gain = (high[1] - high[0]) - (low[1] - low[0])
-        accepted = np.log1p(-rng.random(len(gain))) < gain
-        for array in (fields, linear, rows):
-            array[i, accepted], array[i + 1, accepted] = (
-                array[i + 1, accepted],
-                array[i, accepted],
+            upper = np.arange(start, len(betas) - 1, 2)
+            pairs = np.stack([upper, upper + 1])
+            high, low = (
+                beta * linear[pairs]
+                + rbm.hidden.cumulant(beta[..., None] * fields[pairs])
+                for beta in betas[pairs]
             )
+            gain = (high[1] - high[0]) - (low[1] - low[0])
+            accepted = np.log1p(-rng.random(gain.shape)) < gain
+            pair, chain = np.nonzero(accepted)
+            here, there = (upper[pair], chain), (upper[pair] + 1, chain)
+            for array in (fields, linear, rows):
+                array[here], array[there] = array[there], array[here]

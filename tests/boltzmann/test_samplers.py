@@ -188,16 +188,18 @@ def independence(tables, state):
 class SwapsAlways(ParallelTempering):
     """Wrong: accepts every swap."""
 
-    def swap(self, rbm, rows, rng):
-        rows[[0, 1]] = rows[[1, 0]]
+    def swap(self, rbm, rows, fields, rng):
+        for array in rows, fields:
+            array[[0, 1]] = array[[1, 0]]
 
 
 @dataclass(frozen=True)
 class SwapsForgettingBase(ParallelTempering):
     """Wrong: leaves the base-rate model out of the ratio."""
 
-    def swap(self, rbm, rows, rng):
-        ParallelTempering(self.betas, self.n_chains, 0 * self.base).swap(rbm, rows, rng)
+    def swap(self, *arguments):
+        right = ParallelTempering(self.betas, self.n_chains, 0 * self.base)
+        right.swap(*arguments)
 
 
 @every_layer
@@ -225,11 +227,12 @@ def test_wrong_temperatures_are_noticed(blocks):
 def test_swaps_between_equal_temperatures_are_certain(blocks):
     betas, rng = (0.5, 0.5, 0.5, 0.5), np.random.default_rng(0)
     rows = np.stack([exact_rows(blocks, 5, rng)[0] for _ in betas])
-    before = rows.copy()
-    sampler = ParallelTempering(betas, 5, base_of(blocks))
-    sampler.swap(engine_rbm(random_machine(blocks)), rows, rng)
-    even_then_odd = [1, 3, 0, 2]
-    np.testing.assert_array_equal(rows, before[even_then_odd])
+    rbm = engine_rbm(random_machine(blocks))
+    fields = rbm.hidden_field(rows)
+    expected = [array[[1, 3, 0, 2]] for array in (rows, fields)]
+    ParallelTempering(betas, 5, base_of(blocks)).swap(rbm, rows, fields, rng)
+    for found, even_then_odd in zip((rows, fields), expected, strict=True):
+        np.testing.assert_array_equal(found, even_then_odd)
 
 
 # --- the contract with the trainer --------------------------------------------
