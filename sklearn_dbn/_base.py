@@ -102,13 +102,15 @@ class BoltzmannEstimator(
         n_columns=None,
         *,
         side_by_side=False,
+        takes_sparse=False,
         likelihood=False,
         log_z=None,
     ):
         """``function(machine, rows, out)`` on blocks of the validated rows of X.
 
-        ``machine`` is what `_machine` gives. A ``likelihood`` is computed in its
-        `likelihood_dtype`, and ``log_z()``, if any, subtracted.
+        Blocks are those of :func:`map_blocks`. ``machine`` is what `_machine` gives. A
+        ``likelihood`` is computed in its `likelihood_dtype`, and ``log_z()``, if any,
+        subtracted.
         """
         check_is_fitted(self)
         X = self._validate_rows(X, reset=False)
@@ -123,6 +125,7 @@ class BoltzmannEstimator(
             n_columns,
             self._widths(machine),
             side_by_side,
+            takes_sparse,
         )
         if log_z is not None:
             result -= wide.type(log_z())

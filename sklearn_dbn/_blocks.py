@@ -10,15 +10,21 @@ from scipy import sparse
 from sklearn_dbn.boltzmann.data import block_size, slices
 from sklearn_dbn.boltzmann.teams import threads_for_parts
 
+# Sparse rows with more entries than this share go through products as dense ones.
+SHARE_OF_ENTRIES = 0.05
 
-def map_blocks(function, X, dtype, n_columns, sizes, side_by_side=False):
-    """Apply ``function(rows, out)`` to dense blocks of rows of ``X``.
+
+def map_blocks(
+    function, X, dtype, n_columns, sizes, side_by_side=False, takes_sparse=False
+):
+    """Apply ``function(rows, out)`` to blocks of rows of ``X``.
 
     A float array or memory map is read through views, a block at a time;
     integers and sparse rows are converted block by block. ``out`` are the rows
     of the result, of shape (n_rows, n_columns), or (n_rows,) for None. ``sizes``
     are the units of all layers that the function computes: rows of few columns and many
-    units go in smaller blocks.
+    units go in smaller blocks. Blocks are dense but where the function ``takes_sparse``
+    rows and few of their entries are stored; the result alone is dense then.
 
     With ``side_by_side`` as many threads as BLAS may use take blocks of their own, of
     the same size, instead of sharing matrix products; what is not a product then goes
@@ -26,13 +32,15 @@ def map_blocks(function, X, dtype, n_columns, sizes, side_by_side=False):
     """
     n_rows = X.shape[0]
     result = np.empty(n_rows if n_columns is None else (n_rows, n_columns), dtype)
+    few = takes_sparse and sparse.issparse(X) and has_few_entries(X)
 
     def do(part):
         rows = X[part]
-        rows = rows.toarray() if sparse.issparse(rows) else rows
+        rows = rows.toarray() if sparse.issparse(rows) and not few else rows
         function(rows.astype(dtype, copy=False), result[part])
 
-    size = block_size(max(X.shape[1], *sizes), dtype.itemsize)
+    widest = n_columns if few else max(X.shape[1], *sizes)
+    size = block_size(widest, dtype.itemsize)
     with threads_for_parts(side_by_side and n_rows > size) as n_threads:
         if n_threads == 1:
             for part in slices(n_rows, size):
@@ -44,6 +52,11 @@ def map_blocks(function, X, dtype, n_columns, sizes, side_by_side=False):
             for _ in pool.map(until_one_fails(do), parts):
                 pass
     return result
+
+
+def has_few_entries(X):
+    """Whether sparse rows are best left so."""
+    return X.nnz <= SHARE_OF_ENTRIES * X.shape[0] * X.shape[1]
 
 
 def until_one_fails(do):

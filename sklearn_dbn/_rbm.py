@@ -673,7 +673,7 @@ class RBMTransformer(
 
         check_is_fitted(self)
         n_hidden = len(self.intercept_hidden_)
-        return self._map(X, hidden_mean, n_hidden, side_by_side=True)
+        return self._map(X, hidden_mean, n_hidden, side_by_side=True, takes_sparse=True)
 
     @np.errstate(under="ignore")
     def inverse_transform(self, X):

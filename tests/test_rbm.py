@@ -234,6 +234,29 @@ def test_sparse_rows_give_the_output_of_dense_ones(output, sparse_format):
 
 
 @every_dtype
+@pytest.mark.parametrize("kind", [None, np.int8])
+@every_sparse_format
+def test_features_of_few_entries_are_those_of_dense_rows(sparse_format, kind, dtype):
+    rng = np.random.default_rng(0)
+    X = (rng.random((3000, 90)) < 0.03).astype(dtype)
+    rbm = small().fit(X[:50])
+    expected = rbm.transform(X)
+    rows = sparse_format(X if kind is None else X.astype(kind))
+    found = rbm.transform(rows)
+    assert found.dtype == (dtype if kind is None else np.float64)
+    assert_rounding(found.astype(dtype), expected, 90)
+
+
+def test_few_entries_stay_sparse(monkeypatch):
+    """No block of rows is made dense."""
+    X = sparse.random_array((40, 2000), density=0.01, format="csr", rng=0)
+    rbm = small().fit(X)
+    expected = rbm.transform(X.toarray())
+    monkeypatch.setattr(sparse.csr_array, "toarray", None, raising=False)
+    assert_rounding(rbm.transform(X), expected, 2000)
+
+
+@every_dtype
 @pytest.mark.parametrize("batch_size", [16, 100])
 def test_memory_order_of_x_does_not_matter(dtype, batch_size):
     X = binary_rows(dtype=dtype)

@@ -13,6 +13,7 @@ import math
 import os
 
 import numpy as np
+from scipy import sparse
 
 from sklearn_dbn.boltzmann.teams import n_blas_threads
 
@@ -198,7 +199,12 @@ def most_entries():
 
 
 def product(rows, matrix, out=None):
-    """``rows @ matrix``; zeros of ``rows`` are skipped where there are many."""
+    """``rows @ matrix``; zeros of ``rows`` are skipped where there are many.
+
+    Rows may be sparse, too.
+    """
+    if sparse.issparse(rows):
+        return fill(out, rows @ matrix)
     if rows.size < LEAST_ENTRIES or rows.shape[-1] != len(matrix):
         return np.dot(rows, matrix, out=out)
     shape = *rows.shape[:-1], *matrix.shape[1:]
