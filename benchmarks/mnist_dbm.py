@@ -40,7 +40,7 @@ UNTIL_SETTLED = dbm.MeanField(n_steps=50, tol=1e-4)
 def schedule(start, n_layers, quick):
     """Learning rates of joint training: flat, then falling exponentially."""
     flat, falling, first, last = {
-        "rbm": (10, 60, 0.02, 0.0002),
+        "rbm": (30, 70, 0.005, 0.0003),
         "rbm, deeper": (5, 15, 0.002, 0.0002),
         "doubled": (20, 80, 0.005, 0.0002),
         "none": (20, 80, 0.02, 0.0005),
