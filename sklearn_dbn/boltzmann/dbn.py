@@ -24,6 +24,7 @@ from sklearn_dbn.boltzmann.units import Bernoulli, Softmax
 
 ENUMERABLE_UNITS = 12
 N_DRAWS = 20
+CHAINS_AT_ONCE = 512
 NUMBERS_AT_ONCE = 2**18
 
 
@@ -233,17 +234,23 @@ def mean_field_posterior(net, v, n_steps):
 
 def gibbs_posterior(net, v, n_steps, n_chains, rng):
     """The same of states, averaged over chains, each with a drawn pass upwards."""
-    total = np.zeros((len(v), net.n_labels), v.dtype)
-    for _ in range(n_chains):
-        field = top_field(net, draw_up(net, v, rng)[-1])
-        labels = neutral_labels(net, v)
-        for step in range(n_steps):
-            if step:
-                labels = Softmax().draw(labels, rng)
-            labelled = field_with_labels(net, field, labels)
-            labels = label_means(net, net.top.hidden.sample(labelled, rng))
-        total += labels
-    return total / n_chains
+    rows = np.repeat(np.arange(len(v)), n_chains)
+    labels = np.empty((len(rows), net.n_labels), v.dtype)
+    for part in slices(len(rows), CHAINS_AT_ONCE):
+        labels[part] = labels_of_chains(net, v[rows[part]], n_steps, rng)
+    return labels.reshape(len(v), n_chains, net.n_labels).mean(axis=1)
+
+
+def labels_of_chains(net, v, n_steps, rng):
+    """Label probabilities at the end of a chain for each row."""
+    field = top_field(net, draw_up(net, v, rng)[-1])
+    labels = neutral_labels(net, v)
+    for step in range(n_steps):
+        if step:
+            labels = Softmax().draw(labels, rng)
+        labelled = field_with_labels(net, field, labels)
+        labels = label_means(net, net.top.hidden.sample(labelled, rng))
+    return labels
 
 
 def neutral_labels(net, v):
