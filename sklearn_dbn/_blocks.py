@@ -10,8 +10,8 @@ from scipy import sparse
 from sklearn_dbn.boltzmann.data import block_size, slices
 from sklearn_dbn.boltzmann.teams import threads_for_parts
 
-# Sparse rows with more entries than this share go through products as dense ones.
-SHARE_OF_ENTRIES = 0.05
+# Sparse rows of which more than this share is stored go through products as dense ones.
+MOST_STORED = 0.05
 
 
 def map_blocks(
@@ -32,7 +32,11 @@ def map_blocks(
     """
     n_rows = X.shape[0]
     result = np.empty(n_rows if n_columns is None else (n_rows, n_columns), dtype)
-    few = takes_sparse and sparse.issparse(X) and has_few_entries(X)
+    few = (
+        takes_sparse
+        and sparse.issparse(X)
+        and X.nnz <= MOST_STORED * X.shape[0] * X.shape[1]
+    )
 
     def do(part):
         rows = X[part]
@@ -52,11 +56,6 @@ def map_blocks(
             for _ in pool.map(until_one_fails(do), parts):
                 pass
     return result
-
-
-def has_few_entries(X):
-    """Whether sparse rows are best left so."""
-    return X.nnz <= SHARE_OF_ENTRIES * X.shape[0] * X.shape[1]
 
 
 def until_one_fails(do):
