@@ -22,9 +22,9 @@ def map_blocks(
     A float array or memory map is read through views, a block at a time;
     integers and sparse rows are converted block by block. ``out`` are the rows
     of the result, of shape (n_rows, n_columns), or (n_rows,) for None. ``sizes``
-    are the units of all layers that the function computes: rows of few columns and many
-    units go in smaller blocks. Blocks are dense but where the function ``takes_sparse``
-    rows and few of their entries are stored; the result alone is dense then.
+    are the units of all layers on the way, that of the rows first: rows of few columns
+    and many units go in smaller blocks. Blocks are dense but where the function
+    ``takes_sparse`` rows and few of their entries are stored; results are dense.
 
     With ``side_by_side`` as many threads as BLAS may use take blocks of their own, of
     the same size, instead of sharing matrix products; what is not a product then goes
@@ -43,7 +43,7 @@ def map_blocks(
         rows = rows.toarray() if sparse.issparse(rows) and not few else rows
         function(rows.astype(dtype, copy=False), result[part])
 
-    widest = n_columns if few else max(X.shape[1], *sizes)
+    widest = max(sizes[1:] if few else sizes)
     size = block_size(widest, dtype.itemsize)
     with threads_for_parts(side_by_side and n_rows > size) as n_threads:
         if n_threads == 1:

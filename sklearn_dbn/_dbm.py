@@ -456,7 +456,7 @@ class DBMTransformer(
                 f"set_params(layer={layer!r}), or set_output(transform='default')."
             )
 
-    def _map(self, X, function, n_columns=None, **likelihood):
+    def _map(self, X, function, n_columns=None, **options):
         """As for all estimators, ``function(machine, rows, means, out)``."""
         check_is_fitted(self)
         self._validate_params()
@@ -468,7 +468,7 @@ class DBMTransformer(
             dbm.renew_odd(machine, field, means)
             function(machine, rows, means, out)
 
-        return super()._map(X, with_means, n_columns, side_by_side=True, **likelihood)
+        return super()._map(X, with_means, n_columns, side_by_side=True, **options)
 
     def transform(self, X, layer=None):
         """Mean-field means of hidden units given each row.
@@ -502,7 +502,7 @@ class DBMTransformer(
         def features(machine, rows, means, out):
             np.concatenate([means[i - 1] for i in layers], axis=1, out=out)
 
-        return self._map(X, features, self._n_units(layers))
+        return self._map(X, features, self._n_units(layers), takes_sparse=True)
 
     def fit_transform(self, X, y=None, *, layer=None, **fit_params):
         """`fit`, then `transform` of the same rows.

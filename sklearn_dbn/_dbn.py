@@ -545,7 +545,13 @@ default="up-down"
 
         ways = {"free-energy": exact, "mean-field": mean_field, "gibbs": drawn}
         way, in_turn = ways[self.recognition], self.recognition == "gibbs"
-        return self._map(X, way, self._n_labels, side_by_side=not in_turn)
+        return self._map(
+            X,
+            way,
+            self._n_labels,
+            side_by_side=not in_turn,
+            takes_sparse=len(self.recognition_weights_) > 0,
+        )
 
     def predict(self, X):
         """The most probable class of each row.

@@ -492,7 +492,13 @@ class DeepBeliefNetwork(BoltzmannEstimator):
 
         check_is_fitted(self)
         n_top = len(self.top_rbm_.intercept_hidden_)
-        return self._map(X, top_means, n_top, side_by_side=True)
+        return self._map(
+            X,
+            top_means,
+            n_top,
+            side_by_side=True,
+            takes_sparse=len(self.recognition_weights_) > 0,
+        )
 
     def _imagine(
         self,

@@ -520,6 +520,16 @@ def test_sparse_rows_give_the_output_of_dense_ones(output, sparse_format):
     np.testing.assert_array_equal(output(dbm, sparse_format(X)), output(dbm, X))
 
 
+@pytest.mark.parametrize("sizes", [(4,), (5, 4, 3)])
+def test_few_entries_stay_sparse(sizes, monkeypatch):
+    """No block of rows is made dense."""
+    X = sparse.random_array((40, 2000), density=0.01, format="csr", rng=0)
+    dbm = DBMTransformer(sizes, n_iter=1, layer="all", random_state=0).fit(X)
+    expected = dbm.transform(X.toarray())
+    monkeypatch.setattr(sparse.csr_array, "toarray", None, raising=False)
+    np.testing.assert_allclose(dbm.transform(X), expected, rtol=1e-9)
+
+
 @every_way
 def test_rows_are_never_written_to(way):
     X = grey_rows()

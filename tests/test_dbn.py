@@ -132,6 +132,23 @@ def test_sparse_rows_give_the_same(estimator, digits):
     np.testing.assert_array_equal(H, thin.transform(sparse.csc_array(X)))
 
 
+@pytest.mark.parametrize("sizes", [(30, 20), (6, 5, 4)])
+@pytest.mark.parametrize("recognition", ["free-energy", "mean-field", "gibbs", None])
+def test_few_entries_stay_sparse_below_the_top(recognition, sizes, monkeypatch):
+    """No block of rows is made dense, unless the first layer is the top."""
+    X = sparse.random_array((40, 2000), density=0.01, format="csr", rng=0)
+    if recognition is None:
+        estimator = DBNTransformer(sizes, n_iter=1, random_state=0).fit(X)
+        output = estimator.transform
+    else:
+        estimator = DBNClassifier(sizes, n_iter=1, recognition=recognition)
+        estimator.set_params(random_state=0).fit(X, np.arange(40) % 3)
+        output = estimator.predict_proba
+    expected = output(X.toarray())
+    monkeypatch.setattr(sparse.csr_array, "toarray", None, raising=False)
+    np.testing.assert_allclose(output(X), expected, rtol=1e-9)
+
+
 @both
 def test_warm_start_and_pickle_go_on_bit_for_bit(estimator, digits):
     whole = clone(estimator).set_params(n_iter=4, random_state=0).fit(*digits)

@@ -225,7 +225,7 @@ def mean_field_posterior(net, v, n_steps):
     2006, "Testing the network").
     """
     field = top_field(net, up(net, v))
-    labels = neutral_labels(net, v)
+    labels = neutral_labels(net, field)
     for _ in range(n_steps):
         hidden = net.top.hidden.mean(field_with_labels(net, field, labels))
         labels = label_means(net, hidden)
@@ -234,17 +234,18 @@ def mean_field_posterior(net, v, n_steps):
 
 def gibbs_posterior(net, v, n_steps, n_chains, rng):
     """The same of states, averaged over chains, each with a drawn pass upwards."""
-    rows = np.repeat(np.arange(len(v)), n_chains)
+    n_rows = v.shape[0]
+    rows = np.repeat(np.arange(n_rows), n_chains)
     labels = np.empty((len(rows), net.n_labels), v.dtype)
     for part in slices(len(rows), CHAINS_AT_ONCE):
         labels[part] = labels_of_chains(net, v[rows[part]], n_steps, rng)
-    return labels.reshape(len(v), n_chains, net.n_labels).mean(axis=1)
+    return labels.reshape(n_rows, n_chains, net.n_labels).mean(axis=1)
 
 
 def labels_of_chains(net, v, n_steps, rng):
     """Label probabilities at the end of a chain for each row."""
     field = top_field(net, draw_up(net, v, rng)[-1])
-    labels = neutral_labels(net, v)
+    labels = neutral_labels(net, field)
     for step in range(n_steps):
         if step:
             labels = Softmax().draw(labels, rng)
@@ -253,9 +254,9 @@ def labels_of_chains(net, v, n_steps, rng):
     return labels
 
 
-def neutral_labels(net, v):
-    """A label block for each row that favours no label."""
-    return np.full((len(v), net.n_labels), 1 / net.n_labels, v.dtype)
+def neutral_labels(net, field):
+    """A label block for each row of ``field`` that favours no label."""
+    return np.full((len(field), net.n_labels), 1 / net.n_labels, field.dtype)
 
 
 def field_with_labels(net, field, labels):
