@@ -135,7 +135,7 @@ def test_sparse_rows_give_the_same(estimator, digits):
 @pytest.mark.parametrize("sizes", [(30, 20), (6, 5, 4)])
 @pytest.mark.parametrize("recognition", ["free-energy", "mean-field", "gibbs", None])
 def test_few_entries_stay_sparse_below_the_top(recognition, sizes, monkeypatch):
-    """No block of rows is made dense, unless the first layer is the top."""
+    """No block of rows is made dense; the layers here are at least two."""
     X = sparse.random_array((40, 2000), density=0.01, format="csr", rng=0)
     if recognition is None:
         estimator = DBNTransformer(sizes, n_iter=1, random_state=0).fit(X)
