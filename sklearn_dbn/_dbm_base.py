@@ -43,6 +43,7 @@ from sklearn_dbn.boltzmann.data import Rows, features_of, rows_for_batches
 from sklearn_dbn.boltzmann.rbm import RBM
 from sklearn_dbn.boltzmann.units import Bernoulli
 from sklearn_dbn.boltzmann.updates import Offsets
+from sklearn_dbn.boltzmann.vectors import on_one_vector, views
 
 TEMPLATE = {
     "algorithm": "cd",
@@ -226,7 +227,7 @@ class DeepBoltzmannMachine(BoltzmannEstimator):
     def _layer_machine(self, i):
         """The RBM of layer ``i`` as its pre-training has left it."""
         parameters = self.training_state_["layers"][i]["parameters"]
-        return training.on_vector(parameters, self._blank_layer(i))
+        return views(parameters, self._blank_layer(i))
 
     def _blank_layer(self, i):
         machine = self._machine()
@@ -251,7 +252,7 @@ class DeepBoltzmannMachine(BoltzmannEstimator):
     def _resumed_layer(self, i, saved, template, rng):
         """The saved state; new chains where the template asks for other ones."""
         parameters, mean = saved["parameters"].copy(), saved["visible_offset"]
-        rbm = training.on_vector(parameters, self._blank_layer(i))
+        rbm = views(parameters, self._blank_layer(i))
         sampler = template._sampler(rbm, mean)
         seed = self.training_state_["seed"]
         chains = sampler.init(rbm, base_rate(rbm, mean), np.random.default_rng(seed))
@@ -346,7 +347,7 @@ class DeepBoltzmannMachine(BoltzmannEstimator):
         saved, machine = self.training_state_, self._machine()
         rng = generator_from(saved["generator"])
         chains = self._resumed_chains(machine, mean, rng)
-        parameters, machine = dbm.on_one_vector(machine)
+        parameters, machine = on_one_vector(machine)
         if saved["velocity"] is None or self._set_by_hand():
             velocity = np.zeros_like(parameters)
             hidden_offsets = joint.hidden_offsets(machine, mean)

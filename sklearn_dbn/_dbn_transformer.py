@@ -42,7 +42,7 @@ class DBNTransformer(LikelihoodScoreMixin, DeepBeliefNetwork):
         epochs from 0.3 and ``weight_scale=3`` for the first layer, ``weight_scale=1``
         and 100 epochs from 0.2 for the last, and 30 from 0.1 for those between; a
         single hidden layer counts as the first. To search over ``rbm__learning_rate``
-        and the like, give a template, which None is not. One near these, with
+        and the like, give a template; None has no parameters. One near these, with
         ``n_iter=100``, does better than a plain ``RBMTransformer()``, whose ten epochs
         are few.
     fine_tuning : {"up-down"} or None, default="up-down"

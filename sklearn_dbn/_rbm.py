@@ -67,6 +67,7 @@ from sklearn_dbn.boltzmann.samplers import (
     draw_base,
 )
 from sklearn_dbn.boltzmann.updates import Offsets
+from sklearn_dbn.boltzmann.vectors import on_one_vector
 
 # Of "auto" momentum: rows times batch size for each step that adds up, at most so many.
 ROWS_TIMES_BATCH = 24_000
@@ -174,8 +175,8 @@ class RBMTransformer(
     log_partition_ : dict
         The last estimate of log Z, or that of the last scores: ``value`` and ``std``
         in nats, ``effective_sample_size``, ``n_temperatures``, ``method``, the
-        ``request`` it answers and a fingerprint of the ``parameters``. There once a
-        likelihood has been asked for.
+        ``request`` it answers and a fingerprint of the ``parameters``. Present after
+        `log_partition`, `score_samples` or `score`.
     n_features_in_ : int
         Number of features seen during `fit`.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -524,7 +525,7 @@ class RBMTransformer(
 
         ``kept`` is what training does not change of `training_state_`.
         """
-        weights, visible_bias, hidden_bias = (a.copy() for a in state.rbm.parameters)
+        weights, visible_bias, hidden_bias = (a.copy() for a in state.rbm.arrays)
         chains = state.chains
         if chains is None:
             chains = np.empty((0, len(hidden_bias)), hidden_bias.dtype)
@@ -538,7 +539,7 @@ class RBMTransformer(
             data_mean_=state.offsets.visible.copy(),
             n_iter_=state.epoch,
             training_state_={
-                "fingerprint": fingerprint(state.rbm.parameters),
+                "fingerprint": fingerprint(state.rbm.arrays),
                 "velocity": state.velocity.copy(),
                 "hidden_offset": state.offsets.hidden.copy(),
                 "tempered_chains": ladder[1:] if ladder.ndim == 3 else None,
@@ -562,7 +563,7 @@ class RBMTransformer(
         seen = before.and_rows(mean, weight)
         mean = seen.mean.copy()
         chains = self._resumed_chains(rbm, mean, rng)
-        parameters, rbm = training.on_one_vector(rbm)
+        parameters, rbm = on_one_vector(rbm)
         if self._set_by_hand():
             velocity, offset = np.zeros_like(parameters), rbm.hidden_mean(mean)
         else:
@@ -580,7 +581,7 @@ class RBMTransformer(
 
     def _set_by_hand(self):
         """True if the parameters are not those that training has left."""
-        shown = fingerprint(self._machine().parameters)
+        shown = fingerprint(self._machine().arrays)
         return shown != self.training_state_["fingerprint"]
 
     def _require_same_machine(self):
@@ -791,10 +792,10 @@ class RBMTransformer(
 
         Exact over all visible units and deterministic (BernoulliRBM draws one
         unit at random); a softmax block counts as one unit. Gaussian columns are
-        integrated one by one on a grid, which takes some ten thousand times as long as
-        `free_energy`: half a second or so for a row of 400 columns and 256 hidden
-        units, and longer in proportion to the sum of the weights of a column where
-        that is large.
+        integrated one by one on a grid, which takes some thousand times as long as
+        `free_energy`: half a second or so for one row of 400 columns and 256 hidden
+        units, a tenth of that for each of many, and longer in proportion to the sum of
+        the weights of a column where that is large.
 
         Parameters
         ----------
@@ -857,7 +858,7 @@ class RBMTransformer(
 
     def _fingerprint(self):
         machine = self._machine()
-        return fingerprint([*machine.parameters, self.data_mean_], machine.visible)
+        return fingerprint([*machine.arrays, self.data_mean_], machine.visible)
 
     def _model_rows(self, machine, n_rows, n_steps, rng):
         h = self._starting_chains(machine, n_rows, rng)

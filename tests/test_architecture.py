@@ -1,4 +1,4 @@
-"""Imports run one way: estimators, then `_base`, then the engine, then `units`."""
+"""Imports run one way, from the estimators down to the kernels."""
 
 import ast
 import graphlib
@@ -16,6 +16,7 @@ ENGINE = "sklearn_dbn.boltzmann"
 FLOORS = {
     "compiled": 0,
     "teams": 0,
+    "vectors": 0,
     "kernels": 1,
     "units": 2,
     "rbm": 3,

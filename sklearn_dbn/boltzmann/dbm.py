@@ -84,27 +84,14 @@ class DBM:
             total -= np.dot(rows, bias)
         return total
 
+    def rebuilt(self, arrays):
+        """The same machine with other parameters."""
+        arrays = tuple(arrays)
+        n = self.n_layers
+        return DBM(arrays[:n], arrays[n:], self.visible)
+
     def astype(self, dtype):
-        weights, biases = (
-            tuple(np.asarray(a, dtype) for a in arrays)
-            for arrays in (self.weights, self.biases)
-        )
-        return DBM(weights, biases, self.visible)
-
-
-def on_one_vector(dbm):
-    """All parameters as one vector, and a machine whose arrays are views of it."""
-    vector = np.concatenate([a.ravel() for a in dbm.arrays])
-    return vector, views(vector, dbm)
-
-
-def views(vector, dbm):
-    """A machine like ``dbm`` whose arrays are views of a vector."""
-    ends = np.cumsum([a.size for a in dbm.arrays])[:-1]
-    pieces = np.split(vector, ends)
-    arrays = [x.reshape(a.shape) for x, a in zip(pieces, dbm.arrays, strict=True)]
-    n = dbm.n_layers
-    return DBM(tuple(arrays[:n]), tuple(arrays[n:]), dbm.visible)
+        return self.rebuilt(np.asarray(a, dtype) for a in self.arrays)
 
 
 # --- pre-training -----------------------------------------------------------------
@@ -147,7 +134,7 @@ def doubled(rbm, layer, n_layers, share):
     """
     up = 1 / share if layer < n_layers - 1 else 1.0
     down = 1 / (1 - share) if layer else 1.0
-    return Doubled(*rbm.parameters, rbm.visible, rbm.hidden, up, down)
+    return Doubled(*rbm.arrays, rbm.visible, rbm.hidden, up, down)
 
 
 def compose(rbms, share):
@@ -296,11 +283,11 @@ def draw(dbm, state, layers, rng, beta=1.0, base=None):
     model, whose visible bias is ``base``.
     """
     for layer in layers:
-        field = tempered(dbm, dbm.field(state, layer), layer, beta, base)
+        field = tempered(dbm.field(state, layer), layer, beta, base)
         dbm.units(layer).sample(field, rng, out=state[layer])
 
 
-def tempered(dbm, field, layer, beta, base):
+def tempered(field, layer, beta, base):
     """The field at inverse temperature ``beta``, in place."""
     if beta == 1:
         return field

@@ -87,7 +87,7 @@ class Net:
     @property
     def arrays(self):
         """All parameters: recognition, generative, top, weights before biases."""
-        return [*self.directed_arrays, *self.top.parameters]
+        return [*self.directed_arrays, *self.top.arrays]
 
     @property
     def directed_arrays(self):
@@ -130,21 +130,6 @@ def stack(rbms, n_labels=0):
         for x in below
     )
     return Net(recognition, generative, top, n_labels)
-
-
-def on_one_vector(net):
-    """All parameters as one vector, and a network whose arrays are views of it."""
-    vector = np.concatenate([a.ravel() for a in net.arrays])
-    return vector, views(vector, net)
-
-
-def views(vector, net):
-    """A network like ``net`` whose arrays are views of a vector."""
-    ends = np.cumsum([a.size for a in net.arrays])[:-1]
-    pieces = np.split(vector, ends)
-    return net.rebuilt(
-        x.reshape(a.shape) for x, a in zip(pieces, net.arrays, strict=True)
-    )
 
 
 class LabelledRows(Rows):

@@ -110,7 +110,7 @@ def anneal(dbm, base, betas, state, rng):
         fields = [dbm.field(state, layer) for layer in dbm.even]
         log_weights += gain(dbm, base, state, fields, now, following)
         for layer, field in zip(dbm.even, fields, strict=True):
-            field = tempered(dbm, field, layer, following, base)
+            field = tempered(field, layer, following, base)
             dbm.units(layer).sample(field, rng, out=state[layer])
         draw(dbm, state, dbm.odd, rng, following, base)
     return log_weights
@@ -122,8 +122,8 @@ def gain(dbm, base, state, fields, now, following):
     for layer in dbm.odd:
         total += (following - now) * np.dot(state[layer], dbm.biases[layer])
     for layer, field in zip(dbm.even, fields, strict=True):
-        high = tempered(dbm, field.copy(), layer, following, base)
-        low = tempered(dbm, field.copy(), layer, now, base)
+        high = tempered(field.copy(), layer, following, base)
+        low = tempered(field.copy(), layer, now, base)
         total += dbm.units(layer).gain(high, low)
     return total
 

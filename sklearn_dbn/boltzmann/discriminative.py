@@ -92,7 +92,7 @@ class Hybrid:
         self.generative.step(state, v, labels, rate * self.weight, out)
         part = out.rebuilt(np.empty_like(a) for a in out.arrays)
         self.discriminative.step(state, v, labels, rate, part)
-        updates.centre(part.top.parameters, state.offsets)
+        updates.centre(part.top.arrays, state.offsets)
         for total, term in zip(out.arrays, part.arrays, strict=True):
             total += term
 

@@ -19,12 +19,11 @@ from sklearn_dbn.boltzmann.dbm import (
     MeanField,
     bottom_up,
     gibbs,
-    on_one_vector,
     posterior,
     starting_chains,
-    views,
 )
 from sklearn_dbn.boltzmann.units import Bernoulli
+from sklearn_dbn.boltzmann.vectors import on_one_vector, views
 
 
 @dataclass(frozen=True)

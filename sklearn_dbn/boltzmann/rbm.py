@@ -59,13 +59,13 @@ class RBM(Bipartite):
         return list(self.weights.shape)
 
     @property
-    def parameters(self):
-        """The three arrays, in the order weights, visible bias, hidden bias."""
+    def arrays(self):
+        """All parameters, in the order weights, visible bias, hidden bias."""
         return self.weights, self.visible_bias, self.hidden_bias
 
     @property
     def names(self):
-        """What each of :attr:`parameters` is called."""
+        """What each of :attr:`arrays` is called."""
         return "weights", "visible bias", "hidden bias"
 
     def hidden_field(self, v, out=None):
@@ -91,9 +91,11 @@ class RBM(Bipartite):
 
     def astype(self, dtype):
         """The same machine with parameters of another dtype."""
-        weights, visible_bias, hidden_bias = (
-            np.asarray(a, dtype) for a in self.parameters
-        )
+        return self.rebuilt(np.asarray(a, dtype) for a in self.arrays)
+
+    def rebuilt(self, arrays):
+        """The same machine with other parameters."""
+        weights, visible_bias, hidden_bias = arrays
         return replace(
             self, weights=weights, visible_bias=visible_bias, hidden_bias=hidden_bias
         )

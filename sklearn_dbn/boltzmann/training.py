@@ -13,7 +13,7 @@ right for a short last batch and for any number of chains.
 
 import math
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +22,7 @@ from sklearn_dbn.boltzmann import kernels, updates
 from sklearn_dbn.boltzmann.rbm import RBM
 from sklearn_dbn.boltzmann.teams import Team, shares, team
 from sklearn_dbn.boltzmann.units import Bernoulli, Gaussian
+from sklearn_dbn.boltzmann.vectors import on_one_vector, views
 
 # Rows of a batch times weights from which it is worth while to share updates out.
 MUCH_WORK = 2**23
@@ -60,7 +61,7 @@ class State:
     def __setstate__(self, attributes):
         """Unpickled arrays are apart; make those of ``rbm`` views again."""
         self.__dict__.update(attributes)
-        self.rbm = on_vector(self.parameters, self.rbm)
+        self.rbm = views(self.parameters, self.rbm)
 
 
 @np.errstate(over="ignore", invalid="ignore", under="ignore")
@@ -104,30 +105,6 @@ def start(rbm, data_mean, sampler, rng):
     base = rbm.visible.field_of_mean(data_mean).astype(data_mean.dtype)
     chains = sampler.init(rbm, base, rng)
     return State(parameters, rbm, np.zeros_like(parameters), offsets, chains, rng)
-
-
-def on_one_vector(rbm):
-    """The parameters as one vector, and an RBM whose arrays are views of it."""
-    vector = np.concatenate([a.ravel() for a in rbm.parameters])
-    return vector, on_vector(vector, rbm)
-
-
-def on_vector(vector, rbm):
-    """An RBM of the same shape and families whose arrays are views of a vector."""
-    weights, visible_bias, hidden_bias = views(vector, rbm)
-    return replace(
-        rbm, weights=weights, visible_bias=visible_bias, hidden_bias=hidden_bias
-    )
-
-
-def views(vector, rbm):
-    """Weights, visible bias and hidden bias of an RBM as views of a vector."""
-    n_weights = rbm.weights.size
-    return (
-        vector[:n_weights].reshape(rbm.weights.shape),
-        vector[n_weights : n_weights + rbm.n_visible],
-        vector[n_weights + rbm.n_visible :],
-    )
 
 
 class Part(NamedTuple):
@@ -212,8 +189,8 @@ class Workspace:
         self.shares = phase_shares(self.parts, rbm.dtype)
         self.signed = self.shares.copy()
         self.offset_rates = updates.offset_rates(n_data, rbm.dtype)
-        self.step = np.empty(sum(a.size for a in rbm.parameters), rbm.dtype)
-        self.steps = views(self.step, rbm)
+        self.step = np.empty(sum(a.size for a in rbm.arrays), rbm.dtype)
+        self.steps = views(self.step, rbm).arrays
 
 
 class Epoch(NamedTuple):
@@ -278,7 +255,7 @@ def epochs(state, rows, settings):
             for number, batch in enumerate(plan, start=1):
                 due = updates.decays_due(number, n_batches)
                 learn(state, rows, batch, settings, epoch, due, spaces[len(batch)])
-        updates.require_finite(rbm.names, rbm.parameters, state.epoch + 1)
+        updates.require_finite(rbm.names, rbm.arrays, state.epoch + 1)
         state.epoch += 1
         yield state
 
@@ -313,7 +290,7 @@ def learn(state, rows, batch, settings, epoch, n_decays, work):
     move(state, work.step, epoch)
     # Whatever goes wrong shows in the hidden biases with the next update.
     if not math.isfinite(np.dot(rbm.hidden_bias, rbm.hidden_bias)):
-        updates.require_finite(rbm.names, rbm.parameters, state.epoch + 1)
+        updates.require_finite(rbm.names, rbm.arrays, state.epoch + 1)
 
 
 def both_phases(state, rows, batch, settings, epoch, work, k):
@@ -335,7 +312,7 @@ def decay(state, settings, epoch, n_decays):
     penalty = epoch.learning_rate * settings.weight_decay
     kept = updates.share_kept(penalty, epoch.momentum, n_decays)
     if settings.centering:
-        updates.shrink_centred(state.rbm.parameters, kept, state.offsets)
+        updates.shrink_centred(state.rbm.arrays, kept, state.offsets)
     else:
         updates.shrink(state.rbm.weights, kept)
 

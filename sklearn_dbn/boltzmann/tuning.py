@@ -21,7 +21,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from sklearn_dbn.boltzmann import kernels, training, updates
-from sklearn_dbn.boltzmann.dbn import Net, numbers_of, on_one_vector, views
+from sklearn_dbn.boltzmann.dbn import Net, numbers_of
+from sklearn_dbn.boltzmann.vectors import on_one_vector, views
 
 AVERAGE_EVERY = 10
 
@@ -157,7 +158,7 @@ def decay(state, settings, penalty, momentum, n_decays):
             updates.shrink(layer.weights, kept)
     kept = updates.share_kept(penalty, momentum, n_decays)
     if objective.centred:
-        updates.shrink_centred(net.top.parameters, kept, state.offsets)
+        updates.shrink_centred(net.top.arrays, kept, state.offsets)
     else:
         updates.shrink(net.top.weights, kept)
 

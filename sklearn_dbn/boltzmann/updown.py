@@ -166,7 +166,7 @@ def top_step(state, visible, sampler, n_steps, rate, step):
     updates.slide(state.offsets.hidden, rates, h[n_model:-2])
     signed = np.full(n_model + n_rows, rate, v.dtype)
     signed[:n_model] = -rate * n_rows / n_model
-    updates.centred_gradient(v, h, signed, step.parameters, state.offsets)
+    updates.centred_gradient(v, h, signed, step.arrays, state.offsets)
     return v[:n_model, : net.n_penultimate]
 
 

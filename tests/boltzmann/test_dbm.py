@@ -19,7 +19,6 @@ from sklearn_dbn.boltzmann.dbm import (
     draw,
     first_guess,
     gibbs,
-    on_one_vector,
     posterior,
     starting_chains,
     sweep,
@@ -28,6 +27,7 @@ from sklearn_dbn.boltzmann.dbm import (
 )
 from sklearn_dbn.boltzmann.rbm import RBM
 from sklearn_dbn.boltzmann.units import Bernoulli, Softmax
+from sklearn_dbn.boltzmann.vectors import on_one_vector
 from tests import reference
 from tests.boltzmann import (
     DEEP_DISCRETE,
@@ -95,7 +95,7 @@ def test_fields_give_the_conditional_expectations(blocks, hidden, dtype, beta):
     table = random_deep_table(blocks, hidden, beta=beta)
     for layer in range(dbm.n_layers + 1):
         others = [None if i == layer else rows for i, rows in enumerate(state)]
-        field = tempered(dbm, dbm.field(others, layer), layer, beta, base)
+        field = tempered(dbm.field(others, layer), layer, beta, base)
         assert field.dtype == dtype
         assert_rounding(dbm.units(layer).mean(field), table.given_others(layer))
 
@@ -466,7 +466,7 @@ def all_alike(rows, copies):
 def test_doubled_conditionals_are_those_of_tied_copies(up, down, kind, dtype):
     machine = random_machine(((kind, 2),))
     table = reference.table(tied_copies(machine, up, down))
-    rbm = Doubled(*engine_rbm(machine, dtype).parameters, engine_rbm(machine).visible)
+    rbm = Doubled(*engine_rbm(machine, dtype).arrays, engine_rbm(machine).visible)
     rbm.up, rbm.down = float(up), float(down)
     alike = all_alike(table.v, up)
     hidden = rbm.hidden_mean(table.v[alike, :2].astype(dtype))
@@ -485,7 +485,7 @@ def test_as_many_copies_both_ways_are_stronger_weights(copies):
     weights, b, c = machine.parameters
     stronger = reference.table(machine.moved(copies * weights, b, c))
     rbm = engine_rbm(machine)
-    both = Doubled(*rbm.parameters, rbm.visible, rbm.hidden, copies, copies)
+    both = Doubled(*rbm.arrays, rbm.visible, rbm.hidden, copies, copies)
     assert_rounding(both.hidden_mean(stronger.v), stronger.hidden_given_visible)
     assert_rounding(both.visible_mean(stronger.h), stronger.visible_given_hidden)
     halved = RBM(weights, b / copies, c / copies, rbm.visible)
@@ -562,8 +562,7 @@ def test_two_layers_share_the_prior_in_the_middle():
     )
     deep = reference.deep_table(machine)
     below, above = (
-        reference.Machine(*rbm.parameters, (("bernoulli", rbm.n_visible),))
-        for rbm in rbms
+        reference.Machine(*rbm.arrays, (("bernoulli", rbm.n_visible),)) for rbm in rbms
     )
     prior = reference.table(tied_copies(below, 2, 1)).p_h
     upper = reference.table(tied_copies(above, 1, 2)).p_v

@@ -30,6 +30,7 @@ from sklearn_dbn.boltzmann.updown import (
     down,
     with_expected_labels,
 )
+from sklearn_dbn.boltzmann.vectors import on_one_vector, views
 from tests.boltzmann import (
     N_LABELS,
     assert_rounding,
@@ -254,7 +255,7 @@ def gradient_of(net, objective, v, labels):
     """The step of an objective at rate 1, as one vector."""
     state = state_of(net)
     step = np.full_like(state.parameters, np.nan)
-    objective.step(state, v, labels, 1.0, tuning.views(step, state.net))
+    objective.step(state, v, labels, 1.0, views(step, state.net))
     return step
 
 
@@ -263,10 +264,10 @@ def test_discriminative_gradient_equals_finite_differences(sizes):
     net = some_net(sizes)
     v = np.random.default_rng(0).random((5, 4))
     y = np.arange(5) % N_LABELS
-    vector, _ = dbn.on_one_vector(net)
+    vector, _ = on_one_vector(net)
 
     def mean_log_p(parameters):
-        moved = dbn.views(parameters, net)
+        moved = views(parameters, net)
         return log_posterior(moved, dbn.up(moved, v))[np.arange(5), y].mean()
 
     found = gradient_of(net, Discriminative((0,) * len(sizes)), v, np.eye(N_LABELS)[y])
@@ -369,10 +370,10 @@ def test_dropout_gradient_equals_finite_differences(shares):
     for i in range(len(sizes)):
         # The mean of a layer depends on the offsets of those below.
         offsets[i] = score_of_thinned(net, v, y, masks, offsets)[1][i].mean(axis=0)
-    vector, _ = dbn.on_one_vector(net)
+    vector, _ = on_one_vector(net)
     found = gradient_of(net, Discriminative(shares), v, np.eye(N_LABELS)[y])
     expected = derivative(
-        lambda x: score_of_thinned(dbn.views(x, net), v, y, masks, offsets)[0], vector
+        lambda x: score_of_thinned(views(x, net), v, y, masks, offsets)[0], vector
     )
     np.testing.assert_allclose(found, expected, rtol=0, atol=DIFFERENCE_ERROR)
 
@@ -404,9 +405,9 @@ def test_hybrid_adds_two_gradients_with_the_same_centre():
     up_down, discriminative = UpDown(), Discriminative((0,) * 4)
     state = state_of(net)
     found, generative = (np.zeros_like(state.parameters) for _ in range(2))
-    up_down.step(state, v, labels, 0.5, tuning.views(generative, net))
+    up_down.step(state, v, labels, 0.5, views(generative, net))
     plain = gradient_of(net, discriminative, v, labels)
-    top = tuning.views(plain, net).top
+    top = views(plain, net).top
     # The plain parameters of a machine whose units are shifted by the offsets follow
     # A Aᵀ times the gradient, with A the derivative of the plain by the shifted ones.
     mu, lam = state.offsets.visible, state.offsets.hidden
@@ -416,7 +417,7 @@ def test_hybrid_adds_two_gradients_with_the_same_centre():
     top.hidden_bias[...] -= mu @ dw
     state = state_of(net)
     hybrid = Hybrid(discriminative, up_down, 0.5)
-    hybrid.step(state, v, labels, 1.0, tuning.views(found, net))
+    hybrid.step(state, v, labels, 1.0, views(found, net))
     assert_rounding(found, generative + plain, n_roundings=100)
 
 
@@ -445,17 +446,17 @@ def test_up_pass_teaches_the_generative_weights():
     states = [v, np.round(net.recognition[0].mean(v))]
     states.append(np.round(net.recognition[1].mean(states[1])))
     labels = np.eye(N_LABELS)[np.arange(8) % N_LABELS]
-    vector, _ = dbn.on_one_vector(net)
-    found = dbn.views(gradient_of(net, UpDown(), v, labels), net)
+    vector, _ = on_one_vector(net)
+    found = views(gradient_of(net, UpDown(), v, labels), net)
 
     def log_p(parameters):
-        moved = dbn.views(parameters, net)
+        moved = views(parameters, net)
         return sum(
             moved.generative[i].log_probability(states[i + 1], states[i]).mean()
             for i in range(2)
         )
 
-    expected = dbn.views(derivative(log_p, vector), net)
+    expected = views(derivative(log_p, vector), net)
     for i in range(2):
         for name in ("weights", "bias"):
             np.testing.assert_allclose(
@@ -479,12 +480,12 @@ def test_down_pass_teaches_the_recognition_weights():
     dreamt = binary_rows(2, 8)
     middle = np.round(net.generative[1].mean(dreamt))
     lowest = net.generative[0].mean(middle)
-    vector, _ = dbn.on_one_vector(net)
+    vector, _ = on_one_vector(net)
     step = np.zeros_like(vector)
-    dream(net, dreamt, 1 / 8, dbn.views(step, net))
+    dream(net, dreamt, 1 / 8, views(step, net))
 
     def log_q(parameters):
-        first, second = dbn.views(parameters, net).recognition
+        first, second = views(parameters, net).recognition
         terms = first.log_probability(lowest, middle)
         return (terms + second.log_probability(middle, dreamt)).mean()
 
@@ -494,7 +495,7 @@ def test_down_pass_teaches_the_recognition_weights():
 def test_dreams_are_drawn_but_for_the_data(monkeypatch):
     net, seen = some_net((4, 3, 2, 3)), []
     monkeypatch.setattr(updown, "delta", lambda rows, *_: seen.append(rows))
-    out = dbn.views(np.zeros_like(state_of(net).parameters), net)
+    out = views(np.zeros_like(state_of(net).parameters), net)
     dream(net, binary_rows(2, 8), 1.0, out)
     above, lowest = (rows for rows in seen if len(rows))
     assert set(np.unique(above)) == {0.0, 1.0}
@@ -505,7 +506,7 @@ def test_hidden_offsets_of_the_top_follow_the_data():
     net, v = some_net((4, 3)), binary_rows(4, 6)
     labels, state = np.eye(N_LABELS)[np.arange(6) % N_LABELS], state_of(net)
     before = state.offsets.hidden.copy()
-    out = tuning.views(np.zeros_like(state.parameters), state.net)
+    out = views(np.zeros_like(state.parameters), state.net)
     UpDown(sampler=Persistent(5)).step(state, v, labels, 0.0, out)
     mean = net.top.hidden_mean(np.hstack([v, labels])).mean(axis=0)
     assert_rounding(state.offsets.hidden, before + OFFSET_RATE * (mean - before))
@@ -522,7 +523,7 @@ def test_gibbs_steps_are_those_of_the_epoch(epoch, monkeypatch):
     monkeypatch.setattr(updown, "top_step", top_step)
     state, labels = state_of(net), np.eye(N_LABELS)[np.arange(6) % N_LABELS]
     state.epoch = epoch
-    out = tuning.views(np.zeros_like(state.parameters), state.net)
+    out = views(np.zeros_like(state.parameters), state.net)
     UpDown(n_gibbs_steps=[1, 7]).step(state, v, labels, 0.0, out)
     assert seen == [1 if epoch == 0 else 7]
 
@@ -559,7 +560,7 @@ def test_labels_of_persistent_chains_do_not_stick():
     v, labels = binary_rows(3, 6), np.eye(N_LABELS)[np.arange(6) % N_LABELS]
     state = state_of(net)
     state.chains = np.tile(np.eye(N_LABELS)[0], (n_chains, 2))
-    out = tuning.views(np.zeros_like(state.parameters), state.net)
+    out = views(np.zeros_like(state.parameters), state.net)
     stuck = state.chains.copy()
     rows = np.empty((n_chains, net.top.n_visible))
     for _ in range(3):
@@ -614,7 +615,7 @@ def test_persistent_chains_of_the_top_vanish_at_equilibrium():
     state.chains = net.top.hidden.sample(field, rng)
     before, step = state.chains.copy(), np.zeros_like(state.parameters)
     objective = UpDown(n_gibbs_steps=2, sampler=Persistent(n_chains))
-    objective.step(state, *drawn(n_rows), 1.0, tuning.views(step, state.net))
+    objective.step(state, *drawn(n_rows), 1.0, views(step, state.net))
     assert np.abs(step).max() < 5 / np.sqrt(n_chains)
     assert set(np.unique(state.chains)) == {0.0, 1.0}
     assert not np.array_equal(state.chains, before)
@@ -625,7 +626,7 @@ def test_persistent_chains_dream_as_strongly_as_rows_of_the_batch():
     net = some_net((4, 3, 2, 3))
     v, labels = binary_rows(4, 6), np.eye(N_LABELS)[np.arange(6) % N_LABELS]
     few, many = (
-        dbn.views(gradient_of(net, UpDown(sampler=Persistent(n)), v, labels), net)
+        views(gradient_of(net, UpDown(sampler=Persistent(n)), v, labels), net)
         for n in (20_000, 40_000)
     )
     for one, other in zip(few.recognition, many.recognition, strict=True):
@@ -640,7 +641,7 @@ def test_offsets_of_the_top_follow_what_recognition_passes_up(sampler):
     v, labels = binary_rows(4, 300), np.eye(N_LABELS)[np.arange(300) % N_LABELS]
     state = state_of(net)
     state.offsets.visible[...] = 0.5
-    out = tuning.views(np.zeros_like(state.parameters), state.net)
+    out = views(np.zeros_like(state.parameters), state.net)
     for _ in range(200):
         UpDown(sampler=sampler).step(state, v, labels, 0.0, out)
     expected = np.append(dbn.up(net, v).mean(axis=0), labels.mean(axis=0))
@@ -653,7 +654,7 @@ def test_offsets_rest_where_nothing_is_learnt_below_the_top(sizes, rate):
     v, labels = binary_rows(4, 6), np.eye(N_LABELS)[np.arange(6) % N_LABELS]
     state = state_of(net)
     before = state.offsets.visible.copy()
-    out = tuning.views(np.zeros_like(state.parameters), state.net)
+    out = views(np.zeros_like(state.parameters), state.net)
     UpDown(recognition_rate=rate).step(state, v, labels, 0.0, out)
     np.testing.assert_array_equal(state.offsets.visible, before)
 
@@ -664,7 +665,7 @@ def test_another_number_of_chains_begins_anew():
     v, labels = binary_rows(4, 6), np.eye(N_LABELS)[np.arange(6) % N_LABELS]
     for n_chains in (5, 7):
         objective = UpDown(sampler=Persistent(n_chains))
-        objective.step(state, v, labels, 0.1, tuning.views(out, state.net))
+        objective.step(state, v, labels, 0.1, views(out, state.net))
         assert state.chains.shape == (n_chains, 2)
 
 

@@ -83,9 +83,9 @@ def test_means_write_into_out(blocks):
 def test_astype_keeps_values_and_families():
     rbm = engine_rbm(random_machine((("gaussian", 2), ("bernoulli", 1))))
     single = rbm.astype(np.float32)
-    assert all(a.dtype == np.float32 for a in single.parameters)
+    assert all(a.dtype == np.float32 for a in single.arrays)
     assert (single.visible, single.hidden) == (rbm.visible, rbm.hidden)
-    for a, b in zip(single.parameters, rbm.parameters, strict=True):
+    for a, b in zip(single.arrays, rbm.arrays, strict=True):
         np.testing.assert_array_equal(a, b)
 
 
@@ -144,11 +144,11 @@ def test_tempered_takes_one_beta_per_row(blocks):
 @every_layer
 def test_tempered_leaves_the_rbm_alone(blocks):
     rbm, (v, h) = engine_rbm(random_machine(blocks)), some_states(blocks)
-    before = [a.copy() for a in rbm.parameters]
+    before = [a.copy() for a in rbm.arrays]
     tempered = Tempered(rbm, base_of(blocks), 0.3)
     tempered.hidden_mean(v)
     tempered.visible_mean(h)
-    for a, b in zip(rbm.parameters, before, strict=True):
+    for a, b in zip(rbm.arrays, before, strict=True):
         np.testing.assert_array_equal(a, b)
 
 

@@ -129,7 +129,7 @@ def slow(blocks):
 def test_chains_at_a_wrong_temperature_are_noticed(blocks, chain):
     rng, rbm = np.random.default_rng(0), engine_rbm(random_machine(blocks))
     rows = exact_rows(blocks, N_CHAINS, rng)
-    for parameter in rbm.parameters:
+    for parameter in rbm.arrays:
         parameter *= 0.8
     v, h = chain(rbm, *rows, 3, rng)
     assert random_table(blocks).p_value(v, h) < P_VALUE
@@ -313,7 +313,7 @@ def test_step_leaves_parameters_and_base_alone(make):
     rbm, base = engine_rbm(random_machine(blocks)), base_of(blocks)
     data, _ = exact_rows(blocks, 4, np.random.default_rng(0))
     sampler, rng = make(base), np.random.default_rng(0)
-    watched = [*rbm.parameters, base]
+    watched = [*rbm.arrays, base]
     before = [a.copy() for a in watched]
     run(sampler, rbm, sampler.init(rbm, base, rng), data, 2, rng)
     for a, b in zip(watched, before, strict=True):

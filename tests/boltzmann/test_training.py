@@ -24,6 +24,7 @@ from sklearn_dbn.boltzmann.training import (
     start,
 )
 from sklearn_dbn.boltzmann.updates import OFFSET_RATE, Diverged
+from sklearn_dbn.boltzmann.vectors import on_one_vector
 from tests import reference
 from tests.boltzmann import (
     LAYERS,
@@ -93,7 +94,7 @@ def arrays(state):
     """Every array that training goes on from."""
     chains = [] if state.chains is None else [state.chains]
     offsets = [state.offsets.visible, state.offsets.hidden]
-    return [*state.rbm.parameters, state.velocity, *offsets, *chains]
+    return [*state.rbm.arrays, state.velocity, *offsets, *chains]
 
 
 def assert_same(one, other):
@@ -170,7 +171,7 @@ def check_epoch(blocks, dtype, centering, weights=None, paired=False, batch_size
         # All decay of so short an epoch comes at its end.
         due = len(plan) if batch is plan[-1] else 0
         machine, velocity = update_by_hand(machine, velocity, phases, mu, lam, due)
-    for found, expected in zip(state.rbm.parameters, machine.parameters, strict=True):
+    for found, expected in zip(state.rbm.arrays, machine.parameters, strict=True):
         assert found.dtype == dtype
         assert_rounding(found, expected)
     flat = np.concatenate([a.ravel() for a in velocity])
@@ -280,16 +281,16 @@ def test_initial_visible_bias_gives_the_mean_of_the_data(blocks, dtype):
     statistics = Statistics(mean, mean, mean, np.full(len(mean), 1 / len(mean)))
     rng = np.random.default_rng(0)
     rbm = initial_rbm(statistics, 3, units_of(blocks), rng, 1.0)
-    assert all(a.dtype == dtype for a in rbm.parameters)
+    assert all(a.dtype == dtype for a in rbm.arrays)
     assert_rounding(rbm.visible.mean(rbm.visible_bias), mean)
 
 
 @every_dtype
 def test_parameters_are_views_of_one_vector(dtype):
     rbm = engine_rbm(random_machine(LAYERS["joint"]), dtype)
-    vector, viewed = training.on_one_vector(rbm)
-    assert vector.dtype == dtype and vector.size == sum(a.size for a in rbm.parameters)
-    for a, b in zip(viewed.parameters, rbm.parameters, strict=True):
+    vector, viewed = on_one_vector(rbm)
+    assert vector.dtype == dtype and vector.size == sum(a.size for a in rbm.arrays)
+    for a, b in zip(viewed.arrays, rbm.arrays, strict=True):
         assert np.shares_memory(a, vector) and not np.shares_memory(b, vector)
         np.testing.assert_array_equal(a, b)
 
@@ -372,7 +373,7 @@ def test_rows_that_fit_one_batch_keep_their_order():
 
 
 def exact_log_likelihood(state, X):
-    machine = reference.Machine(*state.rbm.parameters, LAYERS["bernoulli"])
+    machine = reference.Machine(*state.rbm.arrays, LAYERS["bernoulli"])
     return reference.mean_log_likelihood(machine, X)
 
 

@@ -8,6 +8,7 @@ from sklearn_dbn.boltzmann.data import Rows
 from sklearn_dbn.boltzmann.rbm import RBM
 from sklearn_dbn.boltzmann.units import Joint, Softmax
 from sklearn_dbn.boltzmann.updates import DECAY_EVERY, Diverged
+from sklearn_dbn.boltzmann.vectors import views
 from tests.boltzmann import assert_rounding
 
 SIZES, N_LABELS = (4, 3, 2), 2
@@ -26,7 +27,7 @@ class Constant:
 
     def step(self, state, v, labels, rate, out):
         self.n_steps += 1
-        given = tuning.views(self.gradient, out)
+        given = views(self.gradient, out)
         for array, value in zip(out.arrays, given.arrays, strict=True):
             array[...] = rate * value
 
@@ -50,7 +51,7 @@ def new_state():
 
 def shares_of_decay(state):
     """The share of the weight decay that each parameter has, as one vector."""
-    shares = tuning.views(np.zeros_like(state.parameters), state.net)
+    shares = views(np.zeros_like(state.parameters), state.net)
     shares.recognition[0].weights[...] = Constant.penalty_shares[0]
     shares.top.weights[...] = 1
     return np.concatenate([array.ravel() for array in shares.arrays])
