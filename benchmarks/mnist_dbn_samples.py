@@ -1,4 +1,4 @@
-"""Digits that the deep belief network imagines, judged by a stranger.
+"""Digits that the deep belief network imagines, judged by classifiers of real digits.
 
     SKLEARN_DBN_DATA=path/to/mnist python benchmarks/mnist_dbn_samples.py
 
