@@ -422,7 +422,7 @@ class DBMTransformer(
             As `fit`.
         """
         self._validate_params()
-        data = self._prepare(X, sample_weight, hasattr(self, "weights_"))
+        data = self._prepare(X, sample_weight, self.__sklearn_is_fitted__())
         for i in self._unfinished_layers():
             name, steps, n_epochs, publish, _ = self._layer_stage(i, data)
             for _ in range(n_epochs):

@@ -71,7 +71,7 @@ class DeepBoltzmannMachine(BoltzmannEstimator):
     # --- stages -------------------------------------------------------------------
 
     def _fit(self, X, y, sample_weight, noted):
-        resume = self.warm_start and hasattr(self, "weights_")
+        resume = self.warm_start and self.__sklearn_is_fitted__()
         data = self._prepare(X, sample_weight, resume)
         layers = self._unfinished_layers()
         metadata = {} if sample_weight is None else {"sample_weight": sample_weight}

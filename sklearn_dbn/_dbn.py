@@ -26,6 +26,7 @@ from sklearn_dbn._parameters import (
     distinct_classes,
     hidden_sizes,
     make_units,
+    merged,
     pairs_of,
     plain_array,
     require_unset,
@@ -427,7 +428,7 @@ default="up-down"
             above 10.
         """
         with earlier_fit_kept(self) as noted:
-            resume = self.warm_start and hasattr(self, "top_rbm_")
+            resume = self.warm_start and self.__sklearn_is_fitted__()
             X, codes = self._prepare(X, y, None, resume)
             self._fit(X, y, codes, noted)
         return self
@@ -466,7 +467,7 @@ default="up-down"
         UserWarning
             As `fit`.
         """
-        resume = hasattr(self, "top_rbm_")
+        resume = self.__sklearn_is_fitted__()
         self._validate_params()
         X, codes = self._prepare(X, y, classes, resume)
         self._fit_part(X, codes, resume)
@@ -580,7 +581,8 @@ default="up-down"
         -------
         p : ndarray of shape (n_samples, n_classes)
         """
-        p = np.exp(self.predict_log_proba(X))
+        with np.errstate(under="ignore"):
+            p = np.exp(self.predict_log_proba(X))
         p /= p.sum(axis=1, keepdims=True)
         return p
 
@@ -746,8 +748,8 @@ def _require_label_block(top_rbm, below, n_below, n_labels):
             f"top_rbm must have {n_below} + {n_labels} visible columns (the "
             f"penultimate layer and the classes); found {n_columns}."
         )
-    expected = [*pairs_of(below, n_below), ("softmax", n_labels)]
-    if pairs_of(top_rbm.visible, n_columns) != expected:
+    expected = [*merged(pairs_of(below, n_below)), ("softmax", n_labels)]
+    if merged(pairs_of(top_rbm.visible, n_columns)) != expected:
         raise ValueError(
             f"The visible columns of top_rbm must be {expected}: the layer below (for "
             "a single layer as in the visible of rbm, the template), then the labels; "

@@ -239,8 +239,8 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         return rows
 
     def _dtype(self, X):
-        fitted = hasattr(self, "top_rbm_")
-        return self.top_rbm_._dtype() if fitted else row_dtype(X)
+        begun = hasattr(self, "top_rbm_")
+        return self.top_rbm_._dtype() if begun else row_dtype(X)
 
     def _sketch(self, X, codes):
         """Untrained layers, so that the estimator is whole from the start."""

@@ -223,7 +223,7 @@ class DBNTransformer(LikelihoodScoreMixin, DeepBeliefNetwork):
             above 10.
         """
         with earlier_fit_kept(self) as noted:
-            X = self._prepare(X, self.warm_start and hasattr(self, "top_rbm_"))
+            X = self._prepare(X, self.warm_start and self.__sklearn_is_fitted__())
             self._fit(X, y, None, noted)
         return self
 
@@ -258,7 +258,7 @@ class DBNTransformer(LikelihoodScoreMixin, DeepBeliefNetwork):
         UserWarning
             As `fit`.
         """
-        resume = hasattr(self, "top_rbm_")
+        resume = self.__sklearn_is_fitted__()
         self._validate_params()
         X = self._prepare(X, resume)
         self._fit_part(X, None, resume)

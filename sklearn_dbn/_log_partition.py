@@ -73,8 +73,9 @@ def with_enough_temperatures(request, most, estimate):
     count = FEWEST_TEMPERATURES if growing else request.n_temperatures
     found = estimate(count)
     while growing and found.std > request.tol and count < most:
-        needed = count * min((found.std / request.tol) ** 2, most)
-        count = min(most, max(2 * count, math.ceil(needed)))
+        # Nothing needs more than ``most``, whose square is in range.
+        short_of = min(found.std / request.tol, most)
+        count = min(most, max(2 * count, math.ceil(count * short_of**2)))
         found = estimate(count)
     return found
 

@@ -76,6 +76,7 @@ MOST_STEPS = 10
 
 def _automatic_momentum(n_rows, batch_size):
     """Strong at first where rows are many, none at last; see `momentum`."""
+    batch_size = min(batch_size, n_rows)
     first = 1 - 1 / min(max(n_rows * batch_size / ROWS_TIMES_BATCH, 1), MOST_STEPS)
     return [first] * 5 + [0.6 * first] * 3 + [0.0]
 
@@ -126,7 +127,8 @@ class RBMTransformer(
         one value per epoch; its last value holds thereafter. ``"auto"`` is m for
         five epochs, 0.6 m for three and 0 from then on, where persistent chains
         settle; 1 / (1 - m), the number of steps that add up, is
-        ``n_samples * batch_size / 24000``, but at least 1 and at most 10.
+        ``n_samples * min(batch_size, n_samples) / 24000``, but at least 1 and at most
+        10.
     weight_decay : float, default=0.0002
         Coefficient of the penalty ``weight_decay / 2 * |W|²``; biases are free.
     centering : bool, default=True
@@ -395,7 +397,7 @@ class RBMTransformer(
         return self
 
     def _fit(self, X, y, sample_weight, noted):
-        resume = self.warm_start and hasattr(self, "components_")
+        resume = self.warm_start and self.__sklearn_is_fitted__()
         X, rows, state, kept = self._prepare(X, sample_weight, resume)
         context = self._init_callback_context(max_subtasks=1)
         metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
@@ -447,7 +449,7 @@ class RBMTransformer(
         UserWarning
             As `fit`.
         """
-        resume = hasattr(self, "components_")
+        resume = self.__sklearn_is_fitted__()
         self._validate_params()
         _, rows, state, kept = self._prepare(X, sample_weight, resume)
         settings = self._settings(state.rbm, state.offsets.visible, len(rows))

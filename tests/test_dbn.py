@@ -554,6 +554,20 @@ def test_from_parameters_checks_what_it_is_given(change, message):
         DBNClassifier.from_parameters(**({"top_rbm": top} | good | change))
 
 
+def test_from_parameters_takes_columns_of_a_kind_in_several_blocks():
+    parts = [("bernoulli", 4), ("bernoulli", 2), ("softmax", 2)]
+    top = top_of(6, 2, visible=parts)
+    dbn = DBNClassifier.from_parameters([], [np.zeros(6)], top, [0, 1])
+    assert dbn.predict([[1] * 6]) == [0]
+
+
+def test_probabilities_that_vanish_are_nothing_to_stop_at(digits):
+    dbn = quick(DBNClassifier((8,))).fit(*digits)
+    dbn.top_rbm_.intercept_visible_[-1] = -1000
+    with np.errstate(all="raise"):
+        assert (dbn.predict_proba(digits[0])[:, -1] == 0).all()
+
+
 def test_from_parameters_takes_lists_and_the_dtype_of_the_top(digits):
     top = top_of(2, 2, np.float32)
     dbn = DBNClassifier.from_parameters([[[1, 0], [0, 1]]], [[0, 0]] * 2, top, [0, 1])

@@ -985,6 +985,14 @@ def test_parameters_set_by_hand_do_not_make_an_unfitted_machine_whole():
         rbm.log_partition()
 
 
+@pytest.mark.parametrize("go_on", ["fit", "partial_fit"])
+def test_parameters_set_by_hand_are_nothing_to_go_on_from(go_on):
+    rbm, X = small(n_iter=1, warm_start=True), binary_rows()
+    rbm.components_ = np.ones((4, 6))
+    getattr(rbm, go_on)(X)
+    np.testing.assert_array_equal(rbm.components_, small(n_iter=1).fit(X).components_)
+
+
 def test_training_on_from_a_memory_map_leaves_plain_arrays(tmp_path):
     X = binary_rows()
     joblib.dump(small(warm_start=True).fit(X), tmp_path / "rbm")
@@ -1855,6 +1863,12 @@ def test_missing_the_tolerance_is_warned_of_each_time(method):
     for _ in range(2):
         with pytest.warns(ConvergenceWarning, match=r"tol.*n_temperatures or n_runs"):
             rbm.log_partition(method=method, **few)
+
+
+def test_the_smallest_tolerance_is_only_missed(monkeypatch):
+    monkeypatch.setattr(_log_partition, "MOST_TEMPERATURES", 2000)
+    with pytest.warns(ConvergenceWarning, match="tol"):
+        known(21, 24).log_partition(tol=1e-200, n_runs=5)
 
 
 def test_scores_follow_a_better_estimate_where_their_own_is_uncertain(monkeypatch):

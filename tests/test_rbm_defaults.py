@@ -27,6 +27,7 @@ def assert_same(one, other):
         (2400, 20, 0.5),
         (6000, 40, 0.9),
         (9000, 50, 0.9),
+        (300, 1000, 1 - 24_000 / 300**2),
     ],
 )
 def test_automatic_momentum_grows_with_rows_and_falls_with_epochs(

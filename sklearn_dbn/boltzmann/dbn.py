@@ -344,16 +344,17 @@ def bound_over_all_paths(net, v):
     n_units = len(recognise.bias)
     states = Bernoulli().states(np.arange(2**n_units), n_units, v.dtype)
     above = Net(net.recognition[1:], net.generative[1:], net.top, net.n_labels)
-    down = generate.field(states)
     log_p_of_states = bound_over_all_paths(above, states)
-    log_p_of_states = log_p_of_states - generate.units.cumulant(down)
+    for part in slices(len(states), max(1, NUMBERS_AT_ONCE // v.shape[1])):
+        down = generate.field(states[part])
+        log_p_of_states[part] -= generate.units.cumulant(down)
     total = np.empty(len(v), np.float64)
     for part in slices(len(v), max(1, NUMBERS_AT_ONCE // len(states))):
         rows, fields = v[part], recognise.field(v[part])
         log_q = np.dot(fields, states.T)
         log_q -= recognise.units.cumulant(fields)[:, None]
-        log_p = np.dot(rows, down.T) + log_p_of_states
-        log_p += generate.units.log_base(rows)[:, None]
+        log_p = np.dot(np.dot(rows, generate.weights.T), states.T) + log_p_of_states
+        log_p += (np.dot(rows, generate.bias) + generate.units.log_base(rows))[:, None]
         log_p -= log_q
         log_q = log_q.astype(np.float64)
         # Their rounding, that of large fields, would make the sum exceed one.
