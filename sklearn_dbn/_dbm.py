@@ -326,7 +326,7 @@ class DBMTransformer(
         require_arrays("weights", weights, 2)
         if len(weights) < 1:
             raise ValueError("weights must hold at least one array; found none.")
-        arrays = checked_layers(weights, intercepts, (np.float64, np.float32))
+        arrays = checked_layers(weights, intercepts, None)
         machine = dbm.DBM(*map(tuple, arrays))
         require_unset(params, ["hidden_layer_sizes"], "from_parameters")
         estimator = cls(tuple(machine.sizes[1:]), **params)

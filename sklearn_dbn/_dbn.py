@@ -769,7 +769,12 @@ def _require_same_bias(top_rbm, weights, intercept):
 
 def _codes(y, classes):
     """The number, in ``classes``, of the label of each row."""
-    numbers = {label: number for number, label in enumerate(classes.tolist())}
+    known = classes
+    if classes.dtype.kind == y.dtype.kind and y.dtype.kind in "mM":
+        # Equal dates of different units are different objects.
+        unit = np.promote_types(classes.dtype, y.dtype)
+        known, y = classes.astype(unit), y.astype(unit)
+    numbers = {label: number for number, label in enumerate(known.tolist())}
     labels = y.tolist()
     unknown = [label for label in labels if label not in numbers]
     if unknown:

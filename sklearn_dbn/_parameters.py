@@ -10,7 +10,7 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.multiclass import unique_labels
 from sklearn.utils.validation import _check_sample_weight
 
-from sklearn_dbn._base import RANGE_SLACK, BoltzmannEstimator
+from sklearn_dbn._base import RANGE_SLACK, BoltzmannEstimator, row_dtype
 from sklearn_dbn.boltzmann.units import Bernoulli, Gaussian, Joint, Softmax
 
 COUNT = Interval(Integral, 1, None, closed="left")
@@ -144,8 +144,10 @@ def checked_vector(vector, size, dtype, name):
     """A copy of ``vector`` in ``dtype``, or a ValueError."""
     shape = np.shape(vector)
     if shape != (size,):
+        remedy = ". Flatten it with np.ravel" if math.prod(shape) == size else ""
         raise ValueError(
-            f"{name} must have shape ({size},) to fit the weights; found {shape}."
+            f"{name} must have shape ({size},) to fit the weights; found {shape}"
+            f"{remedy}."
         )
     vector = check_array(vector, dtype=dtype, ensure_2d=False, input_name=name).copy()
     require_within_reach(name, vector)
@@ -153,7 +155,8 @@ def checked_vector(vector, size, dtype, name):
 
 
 def checked_matrix(matrix, dtype, name):
-    """A copy of ``matrix`` in ``dtype``, or a ValueError."""
+    """A copy of ``matrix``, or a ValueError; without a ``dtype``, in `row_dtype`."""
+    dtype = row_dtype(np.asarray(matrix)) if dtype is None else dtype
     matrix = check_array(matrix, dtype=dtype, input_name=name).copy()
     require_within_reach(name, matrix)
     return matrix
@@ -185,7 +188,7 @@ def require_arrays(name, arrays, n_dims):
 def checked_layers(weights, intercepts, dtype):
     """Copies of the arrays of layers, the visible one first, or a ValueError.
 
-    ``dtype`` is one, or those that the first array may keep; the others follow it.
+    All have one ``dtype``, that of the first array if it is None.
     """
     require_arrays("weights", weights, 2)
     require_arrays("intercepts", intercepts, 1)

@@ -332,7 +332,7 @@ class RBMTransformer(
         5.0
         """
         require_unset(params, ["n_components"], "from_parameters")
-        components = checked_matrix(components, (np.float64, np.float32), "components")
+        components = checked_matrix(components, None, "components")
         estimator = cls(n_components=components.shape[0], **params)
         estimator._validate_params()
         estimator._schedules(n_rows=1)

@@ -561,6 +561,18 @@ def test_from_parameters_takes_columns_of_a_kind_in_several_blocks():
     assert dbn.predict([[1] * 6]) == [0]
 
 
+def test_labels_that_are_dates_may_change_their_unit(digits):
+    X, days = digits[0], digits[1] // 5 + np.datetime64("2020-01-01")
+    dbn = (
+        quick(DBNClassifier((4,)))
+        .partial_fit(X, days)
+        .partial_fit(X, days.astype("M8[ns]"))
+    )
+    assert set(dbn.predict(X)) <= set(days)
+    with pytest.raises(ValueError, match="label"):
+        dbn.partial_fit(X, days + np.timedelta64(1, "h"))
+
+
 def test_probabilities_that_vanish_are_nothing_to_stop_at(digits):
     dbn = quick(DBNClassifier((8,))).fit(*digits)
     dbn.top_rbm_.intercept_visible_[-1] = -1000

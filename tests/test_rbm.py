@@ -20,7 +20,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 from sklearn.utils import check_random_state
 
-from sklearn_dbn import RBMTransformer, _log_partition
+from sklearn_dbn import DBMTransformer, RBMTransformer, _log_partition
 from sklearn_dbn._parameters import make_units
 from sklearn_dbn.boltzmann import likelihood, training
 from sklearn_dbn.datasets import make_bars_and_stripes
@@ -1209,6 +1209,22 @@ def test_from_parameters_keeps_the_parameters(dtype):
     np.testing.assert_array_equal(rbm.intercept_hidden_, c)
     assert rbm.n_components == 2
     assert {array.dtype for array in float_arrays(rbm).values()} == {np.dtype(dtype)}
+
+
+@pytest.mark.parametrize("estimator", [RBMTransformer, DBMTransformer])
+def test_from_parameters_keeps_float32_of_the_other_byte_order(estimator):
+    weights, biases = np.ones((2, 3), ">f4"), [[0] * 3, [0] * 2]
+    given = (weights, *biases)
+    if estimator is DBMTransformer:
+        given = [weights.T], biases
+    features = estimator.from_parameters(*given).transform(np.ones((1, 3), np.float32))
+    assert features.dtype == np.float32
+
+
+@pytest.mark.parametrize("shape", [(1, 3), (3, 1)])
+def test_from_parameters_says_what_to_do_with_a_bias_from_a_mat_file(shape):
+    with pytest.raises(ValueError, match=r"shape \(3,\).*Flatten it with np.ravel"):
+        RBMTransformer.from_parameters(np.ones((2, 3)), np.zeros(shape), [0, 0])
 
 
 def test_from_parameters_copies():
