@@ -74,8 +74,9 @@ class DBMTransformer(
         callbacks are not used; the `visible` of the first, or only, one describes the
         columns of X, its `weight_scale` sets the initial weights (before doubling,
         which makes fields twice as large and leaves biases as they are: units do not
-        start undecided), and layers above the first draw their
-        data. None is ``RBMTransformer(algorithm="cd", batch_size=50, momentum=0.5,
+        start undecided; of real columns what departs from the mean is doubled), and
+        layers above the first draw their data. None is
+        ``RBMTransformer(algorithm="cd", batch_size=50, momentum=0.5,
         draw_visible=True)``. To search over ``rbm__learning_rate`` and the like, give a
         template: None has no parameters to set.
     pretraining : {"doubled"} or None, default="doubled"

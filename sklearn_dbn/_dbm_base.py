@@ -41,7 +41,7 @@ from sklearn_dbn._rbm import RBMTransformer
 from sklearn_dbn.boltzmann import dbm, joint, training
 from sklearn_dbn.boltzmann.data import Rows, features_of, rows_for_batches
 from sklearn_dbn.boltzmann.rbm import RBM
-from sklearn_dbn.boltzmann.units import Bernoulli
+from sklearn_dbn.boltzmann.units import Bernoulli, reference_of
 from sklearn_dbn.boltzmann.updates import Offsets
 from sklearn_dbn.boltzmann.vectors import on_one_vector, views
 
@@ -128,11 +128,12 @@ class DeepBoltzmannMachine(BoltzmannEstimator):
             weights = np.maximum(weights[: len(sample)], np.finfo(rows.dtype).tiny)
         share = 0.5 if self.pretraining is None else self.prior_share
         mean, layers = statistics.mean, []
+        reference = reference_of(units, mean)
         for i, template in enumerate(self._templates(len(sizes))):
             rbm = training.initial_rbm(
                 statistics, sizes[i], units, rng, template.weight_scale
             )
-            layers.append(dbm.doubled(rbm, i, len(sizes), share))
+            layers.append(dbm.doubled(rbm, i, len(sizes), share, reference))
             sample = layers[-1].hidden_mean(sample)
             statistics = Rows(sample, rows.dtype, weights).statistics()
             units = Bernoulli()
@@ -237,7 +238,11 @@ class DeepBoltzmannMachine(BoltzmannEstimator):
             machine.biases[i + 1],
             machine.units(i),
         )
-        return dbm.doubled(rbm, i, machine.n_layers, self.prior_share)
+        return self._doubled(rbm, i, machine)
+
+    def _doubled(self, rbm, i, machine):
+        share = self.prior_share
+        return dbm.doubled(rbm, i, machine.n_layers, share, machine.reference)
 
     def _new_layer(self, i, rows, template, rng):
         """The state before the first epoch of pre-training of one layer."""
@@ -245,7 +250,7 @@ class DeepBoltzmannMachine(BoltzmannEstimator):
         rbm = training.initial_rbm(
             statistics, blank.n_hidden, blank.visible, rng, template.weight_scale
         )
-        rbm = dbm.doubled(rbm, i, len(self.weights_), self.prior_share)
+        rbm = self._doubled(rbm, i, self._machine())
         sampler = template._sampler(rbm, statistics.mean)
         return training.start(rbm, statistics.mean, sampler, rng)
 
@@ -419,8 +424,9 @@ class DeepBoltzmannMachine(BoltzmannEstimator):
         """The fitted attributes as a machine of the engine."""
         check_is_fitted(self)
         self._require_shapes()
-        arrays = tuple(self.weights_), tuple(self.intercepts_)
-        machine = dbm.DBM(*arrays, self._units())
+        units, arrays = self._units(), (tuple(self.weights_), tuple(self.intercepts_))
+        reference = reference_of(units, np.asarray(self.data_mean_))
+        machine = dbm.DBM(*arrays, units, reference)
         return machine.astype(dtype or row_dtype(np.asarray(self.weights_[0])))
 
     def _require_shapes(self):

@@ -145,10 +145,12 @@ class NetworksMixin:
         require_boolean("wide", wide)
         machine = self._machine()
         *below, top = machine.weights
-        weights = [*(2 * w for w in below), top]
+        weights, biases = [*(2 * w for w in below), top], [*machine.biases[1:]]
         if wide and below:
             weights[0] = np.concatenate([below[0], machine.weights[1].T])
-        return weights, machine.biases[1:]
+        elif below:
+            biases[0] = 2 * biases[0] - machine.undoubled_field(1)
+        return weights, biases
 
 
 def rbm_with_labels(weights, lower, upper, kinds, n_labels, seed):

@@ -44,7 +44,7 @@ from sklearn_dbn._rbm import RBMTransformer
 from sklearn_dbn.boltzmann import dbn, training, tuning
 from sklearn_dbn.boltzmann.data import Rows, features_of, slices
 from sklearn_dbn.boltzmann.samplers import ContrastiveDivergence, Persistent
-from sklearn_dbn.boltzmann.units import Bernoulli
+from sklearn_dbn.boltzmann.units import Bernoulli, reference_of
 from sklearn_dbn.boltzmann.updates import Offsets
 from sklearn_dbn.boltzmann.updown import UpDown
 
@@ -387,7 +387,8 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         )
         if begins and not self.rbms_:
             mean = dbn.top_data_mean(net, rows, codes)
-        state = tuning.start(net, mean, generator_from(saved["generator"]))
+        rng, reference = generator_from(saved["generator"]), self._reference(rows)
+        state = tuning.start(net, mean, rng, reference)
         if self.n_chains is not None and self.fine_tuning != "discriminative":
             chains = np.asarray(self.top_rbm_.h_samples_, net.top.dtype)
             fits = len(chains) and chains.shape[1:] == (net.top.n_hidden,)
@@ -403,6 +404,13 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         state.offsets = Offsets(mean.copy(), saved["hidden_offset"].copy())
         state.n_averaged = saved["n_averaged"]
         return state
+
+    def _reference(self, rows):
+        """The mean of Gaussian columns; it takes no pass over rows that have none."""
+        units, n = self._units(), self.n_features_in_
+        if reference_of(units, np.ones(n)) is None:
+            return None
+        return reference_of(units, rows.statistics().mean)
 
     def _up_down(self):
         """The generative objective."""

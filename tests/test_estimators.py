@@ -394,3 +394,64 @@ def test_every_call_of_partial_fit_checks_the_parameters(estimator, params):
     (name,) = params
     with pytest.raises(InvalidParameterError, match=f"'{name}' parameter"):
         model.set_params(**params).partial_fit(X, y)
+
+
+def real_rows(shift):
+    """Two real columns, moved, and one of zeros and ones."""
+    rng = np.random.default_rng(0)
+    kind = rng.integers(2, size=80)
+    real = 2 * rng.standard_normal((80, 2)) + 3 * kind[:, None] + shift
+    return np.column_stack([real, rng.random(80) < 0.5]), kind
+
+
+MIXED = template(
+    visible=[("gaussian", 2), ("bernoulli", 1)], learning_rate=0.02, n_iter=5
+)
+TUNED = {"rbm": MIXED, "n_iter": 3, "learning_rate": 0.02, "weight_decay": 0.1}
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        clone(MIXED).set_params(n_components=4),
+        DBMTransformer((4, 3), **TUNED),
+        DBMTransformer((4, 3, 2), prior_share=1 / 3, **TUNED),
+        DBMTransformer((4, 3), pretraining=None, **TUNED),
+        DBNTransformer((4, 3), **TUNED),
+        *(
+            DBNClassifier(sizes, fine_tuning=fine_tuning, **TUNED)
+            for sizes in ((4, 3), (4,))
+            for fine_tuning in ("up-down", "discriminative", "hybrid")
+        ),
+        DBNClassifier(
+            (4, 3),
+            fine_tuning="discriminative",
+            dropout=[0.3, 0.3, 0.3],
+            adversarial_radius=0.5,
+            momentum=0.5,
+            **TUNED,
+        ),
+    ],
+    ids=str,
+)
+def test_shifted_real_columns_teach_the_same(estimator):
+    features = []
+    for shift in (0, 64):
+        X, y = real_rows(shift)
+        model = clone(estimator).set_params(random_state=0).fit(X, y)
+        features.append(model.transform(X))
+        if isinstance(estimator, DBNClassifier):
+            features[-1] = np.hstack([features[-1], model.predict_proba(X)])
+    np.testing.assert_allclose(*features, rtol=1e-7)
+    assert features[0].std(axis=0).max() > 1e-3
+
+
+@pytest.mark.parametrize("wide", [True, False])
+def test_networks_from_a_machine_of_shifted_real_columns_are_the_same(wide):
+    features = []
+    for shift in (0, 64):
+        X, _ = real_rows(shift)
+        dbm = DBMTransformer((4, 3), random_state=0, **TUNED).fit(X)
+        rows = dbm.mlp_features(X) if wide else X
+        features.append(dbm.to_dbn([0, 1], wide=wide).transform(rows))
+    np.testing.assert_allclose(*features, rtol=1e-7)

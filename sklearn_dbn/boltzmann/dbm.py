@@ -22,11 +22,16 @@ from sklearn_dbn.boltzmann.units import Bernoulli
 
 @dataclass
 class DBM:
-    """Weights between neighbours, ``(n_lower, n_upper)``, and a bias for each layer."""
+    """Weights between neighbours, ``(n_lower, n_upper)``, and a bias for each layer.
+
+    ``reference`` is a visible row, None for zeros: input that is doubled is what
+    departs from it. It says nothing of the model itself.
+    """
 
     weights: tuple
     biases: tuple
     visible: object = Bernoulli()
+    reference: np.ndarray | None = None
 
     @property
     def dtype(self):
@@ -88,10 +93,19 @@ class DBM:
         """The same machine with other parameters."""
         arrays = tuple(arrays)
         n = self.n_layers
-        return DBM(arrays[:n], arrays[n:], self.visible)
+        return DBM(arrays[:n], arrays[n:], self.visible, self.reference)
 
     def astype(self, dtype):
-        return self.rebuilt(np.asarray(a, dtype) for a in self.arrays)
+        machine = self.rebuilt(np.asarray(a, dtype) for a in self.arrays)
+        if self.reference is not None:
+            machine.reference = np.asarray(self.reference, dtype)
+        return machine
+
+    def undoubled_field(self, layer):
+        """What of the field of a hidden layer is not doubled where its input is."""
+        if layer > 1 or self.reference is None:
+            return self.biases[layer]
+        return self.biases[1] + np.dot(self.reference, self.weights[0])
 
 
 # --- pre-training -----------------------------------------------------------------
@@ -104,15 +118,20 @@ class Doubled(RBM):
     Input upwards counts ``up`` times and input downwards ``down`` times: what the
     layer at its foot or on top of it will add in the deep machine is stood in for by
     copies of the layer that is there (Salakhutdinov & Hinton 2009, section 3.1).
+    Copies of real units are of what departs from a ``reference``, so that a column may
+    be shifted and nothing changes; without one, of the units themselves.
     """
 
     up: float = 1.0
     down: float = 1.0
+    reference: np.ndarray | None = None
 
     def hidden_field(self, v, out=None):
         out = kernels.product(v, self.weights, out)
         out *= out.dtype.type(self.up)
         out += self.hidden_bias
+        if self.reference is not None:
+            out -= (self.up - 1) * np.dot(self.reference, self.weights)
         return out
 
     def visible_field(self, h, out=None):
@@ -122,7 +141,7 @@ class Doubled(RBM):
         return out
 
 
-def doubled(rbm, layer, n_layers, share):
+def doubled(rbm, layer, n_layers, share, reference=None):
     """The machine that pre-trains weights ``layer`` of ``n_layers``.
 
     In the deep machine the prior of a hidden layer is a product: the ``share`` of
@@ -134,14 +153,16 @@ def doubled(rbm, layer, n_layers, share):
     """
     up = 1 / share if layer < n_layers - 1 else 1.0
     down = 1 / (1 - share) if layer else 1.0
-    return Doubled(*rbm.arrays, rbm.visible, rbm.hidden, up, down)
+    reference = None if layer else reference
+    return Doubled(*rbm.arrays, rbm.visible, rbm.hidden, up, down, reference)
 
 
 def compose(rbms, share):
     """The deep machine that RBMs, pre-trained one on top of the other, make.
 
     A bias between two of them is the mean of both, with the weight of each one's
-    share of the prior.
+    share of the prior. The first hidden layer's is meant here as what it would be if
+    the reference were zero.
     """
     lower = [rbm.visible_bias for rbm in rbms]
     upper = [rbm.hidden_bias for rbm in rbms]
@@ -149,8 +170,10 @@ def compose(rbms, share):
         (share * below + (1 - share) * above).astype(below.dtype)
         for below, above in zip(upper, lower[1:], strict=False)
     ]
-    weights = tuple(rbm.weights for rbm in rbms)
-    return DBM(weights, (lower[0], *between, upper[-1]), rbms[0].visible)
+    weights, reference = tuple(rbm.weights for rbm in rbms), rbms[0].reference
+    if between and reference is not None:
+        between[0] -= (1 - share) * np.dot(reference, weights[0])
+    return DBM(weights, (lower[0], *between, upper[-1]), rbms[0].visible, reference)
 
 
 # --- mean field -------------------------------------------------------------------
@@ -193,7 +216,7 @@ def first_guess(dbm, field):
 
 def with_input_doubled(dbm, field, layer):
     """``field`` with its input, but not the bias, doubled below the top."""
-    return field if layer == dbm.n_layers else 2 * field - dbm.biases[layer]
+    return field if layer == dbm.n_layers else 2 * field - dbm.undoubled_field(layer)
 
 
 def sweep(dbm, field, means, damping=0.0):

@@ -3,8 +3,8 @@
 While a team is at work BLAS has one thread only: a part's products then share nothing
 with those of the others, and what is not a product goes on side by side as well. That
 is a setting of the whole process, so only one team at a time has helpers; others do
-their parts in turn. What a part computes does not depend on that, but for rounding where
-BLAS has more threads or fewer in it: so it is for whatever runs beside a team.
+their parts in turn. What a part computes does not depend on that but for rounding,
+since BLAS may have more threads in it: so it is for whatever runs beside a team.
 """
 
 import math

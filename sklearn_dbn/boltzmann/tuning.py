@@ -48,7 +48,8 @@ class State:
     """Everything that fine-tuning goes on from; every array is the state's own.
 
     ``net`` is made of views of ``parameters``. ``chains`` are the top's persistent
-    chains, of hidden states, if there are any.
+    chains, of hidden states, if there are any. Upwards, the network learns from what
+    departs from ``reference``, a visible row or None for zeros.
     """
 
     parameters: np.ndarray
@@ -60,6 +61,7 @@ class State:
     epoch: int = 0
     n_averaged: int = 0
     chains: np.ndarray | None = None
+    reference: np.ndarray | None = None
 
     def __setstate__(self, attributes):
         """Unpickled arrays are apart; make those of ``net`` views again."""
@@ -72,12 +74,13 @@ class State:
         return views(self.average.copy(), self.net)
 
 
-def start(net, data_mean, rng):
+def start(net, data_mean, rng, reference=None):
     """The state before the first epoch; ``data_mean`` is that of the top's rows."""
     parameters, net = on_one_vector(net)
     offsets = updates.Offsets(data_mean.copy(), net.top.hidden_mean(data_mean))
     average = parameters.copy()
-    return State(parameters, net, np.zeros_like(parameters), average, offsets, rng)
+    velocity = np.zeros_like(parameters)
+    return State(parameters, net, velocity, average, offsets, rng, reference=reference)
 
 
 def epochs(state, rows, codes, settings):
@@ -140,6 +143,11 @@ def learn(state, v, labels, settings, momentum, n_decays, step, out):
     if settings.draw_visible:
         training.draw_data(state.net.visible, v, state.rng)
     settings.objective.step(state, v, labels, rate, out)
+    reference = reference_to_learn_from(state, settings.objective)
+    if reference is not None:
+        weights, bias = facing_the_data(out, reference)
+        weights -= np.outer(reference, bias)
+        bias -= np.dot(reference, weights)
     decay(state, settings, rate * settings.weight_decay, momentum, n_decays)
     updates.move(state.parameters, state.velocity, step, momentum)
     # All of it takes a while, and what has left the finite numbers does not come back.
@@ -148,9 +156,31 @@ def learn(state, v, labels, settings, momentum, n_decays, step, out):
         updates.require_finite(state.net.names, state.net.arrays, state.epoch + 1)
 
 
+def reference_to_learn_from(state, objective):
+    """None also where a top RBM that sees the data is centred anyway."""
+    alone = not state.net.recognition
+    return None if alone and objective.centred else state.reference
+
+
+def facing_the_data(net, reference):
+    """Weights upwards from the data, which has as many columns, and their biases."""
+    if net.recognition:
+        return net.recognition[0].weights, net.recognition[0].bias
+    return net.top.weights[: len(reference)], net.top.hidden_bias
+
+
 def decay(state, settings, penalty, momentum, n_decays):
-    """``n_decays`` of the weights of all layers, ``penalty`` times each."""
+    """``n_decays`` of the weights of all layers, ``penalty`` times each.
+
+    Fields at the reference stay what they are.
+    """
     net, objective = state.net, settings.objective
+    reference = reference_to_learn_from(state, objective)
+    if reference is not None:
+        weights, bias = facing_the_data(net, reference)
+        share = objective.penalty_shares[0] if net.recognition else 1
+        kept = updates.share_kept(share * penalty, momentum, n_decays)
+        bias += (1 - kept) * np.dot(reference, weights)
     directed = net.recognition, net.generative
     for layers, share in zip(directed, objective.penalty_shares, strict=True):
         kept = updates.share_kept(share * penalty, momentum, n_decays)

@@ -376,3 +376,15 @@ class Joint(Family):
             codes, digits = np.divmod(codes, family.n_states(size))
             columns.append(family.states(digits, size, dtype))
         return np.concatenate(columns, axis=-1)
+
+
+def reference_of(visible, mean):
+    """A visible row: of Gaussian units their mean, of others zero; None for zeros.
+
+    What departs from it does not change when real columns are shifted.
+    """
+    reference = np.zeros_like(mean)
+    for family, columns in visible.blocks(len(mean)):
+        if isinstance(family, Gaussian):
+            reference[columns] = mean[columns]
+    return reference if reference.any() else None
