@@ -33,6 +33,8 @@ RANGE_SLACK = 1e-6
 SUM_SLACK = 1e-3
 # Standard deviation of a Gaussian column that makes a model of unit variance useless.
 SPREAD_LIMIT = 10
+# Mean of one beside which that variance is lost in rounding.
+MEAN_LIMIT = 1e5
 # Rows of which progress is reported, and rows that untrained layers are drawn for.
 PREVIEW_ROWS, SKETCH_ROWS = 100, 1000
 
@@ -282,8 +284,18 @@ def fault_of_bounded_columns(blocks, statistics):
 
 
 def fault_of_gaussian_columns(blocks, statistics):
-    """What to say if Gaussian columns are far from unit variance."""
+    """What to say if Gaussian columns are far from unit variance, or very far from 0.
+
+    Squares of means of that size leave likelihoods few digits even in float64.
+    """
     wide = [own for family, own in blocks if isinstance(family, Gaussian)]
+    furthest = max((np.abs(statistics.mean[own]).max() for own in wide), default=0)
+    if furthest > MEAN_LIMIT:
+        return (
+            f"a Gaussian column of X has a mean {furthest:.6g} away from 0, beside "
+            "which units of variance 1 are lost in rounding. Scale it with "
+            "StandardScaler."
+        )
     variance = max((statistics.variance[own].max() for own in wide), default=1)
     spread = math.inf if np.isnan(variance) else variance**0.5
     if spread > SPREAD_LIMIT:

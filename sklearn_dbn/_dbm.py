@@ -386,7 +386,7 @@ class DBMTransformer(
         UserWarning
             If Bernoulli or softmax columns leave [0, 1], the rows of a softmax block do
             not add up to 1 on average, or a Gaussian column has a standard deviation
-            above 10.
+            above 10 or a mean beyond 1e5.
         """
         with earlier_fit_kept(self) as noted:
             self._fit(X, y, sample_weight, noted)

@@ -327,6 +327,9 @@ def test_gaussian_columns_far_from_unit_variance_are_warned_of(estimator):
     assert len(caught) == 1
     X[:, 0] /= 3
     model.fit(X, y)
+    with pytest.warns(UserWarning, match="mean 1e.06 away.*StandardScaler") as caught:
+        model.fit(X - 1e6 * (np.arange(6) == 4), y)
+    assert len(caught) == 1
 
 
 # --- DBMTransformer in pipelines ------------------------------------------------------

@@ -88,10 +88,12 @@ def initial_rbm(statistics, n_hidden, visible, rng, scale):
         weights[columns] *= dtype.type(min(size, most))
     bias = visible.field_of_mean(mean).astype(dtype)
     hidden_bias = -np.dot(mean, weights)
-    if np.isfinite(mean).all() and not np.isfinite(hidden_bias).all():
+    furthest = max(np.abs(a).max() for a in (weights, hidden_bias))
+    within_reach = furthest < float(np.finfo(dtype).max) ** 0.5
+    if np.isfinite(mean).all() and not within_reach:
         raise ValueError(
-            f"weight_scale={scale!r} makes initial weights that {dtype} cannot hold. "
-            "Lower it."
+            f"weight_scale={scale!r} makes initial weights that {dtype} cannot hold "
+            "the squares of. Lower it."
         )
     return RBM(weights, bias, hidden_bias, visible, Bernoulli())
 
