@@ -161,8 +161,8 @@ def compose(rbms, share):
     """The deep machine that RBMs, pre-trained one on top of the other, make.
 
     A bias between two of them is the mean of both, with the weight of each one's
-    share of the prior. The first hidden layer's is meant here as what it would be if
-    the reference were zero.
+    share of the prior; of the first hidden layer, the mean of both fields at the
+    reference.
     """
     lower = [rbm.visible_bias for rbm in rbms]
     upper = [rbm.hidden_bias for rbm in rbms]
