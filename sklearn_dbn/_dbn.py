@@ -86,8 +86,8 @@ default="up-down"
         Persistent chains of the top RBM in up-down (Tieleman 2008), which hunt down
         what it believes far from the data: imagined rows get better, and recognition
         fits training rows less closely. Their labels are drawn from the exact
-        posterior given the penultimate units. None starts anew at the rows of each
-        batch, as the original algorithm does.
+        posterior given the penultimate units. None is contrastive divergence: chains
+        start anew at the rows of each batch, as in the original algorithm.
     momentum : float or sequence of float, default=0.0
         Share of the last step of fine-tuning that is taken again.
     weight_decay : float, default=0.0

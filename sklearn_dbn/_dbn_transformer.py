@@ -58,7 +58,8 @@ class DBNTransformer(LikelihoodScoreMixin, DeepBeliefNetwork):
         Gibbs steps of the top RBM in each update; one value per epoch.
     n_chains : int or None, default=None
         Persistent chains of the top RBM (Tieleman 2008), which hunt down what it
-        believes far from the data; None starts anew at the rows of each batch.
+        believes far from the data. None is contrastive divergence: chains start anew
+        at the rows of each batch, as in the original algorithm.
     momentum : float or sequence of float, default=0.0
         Share of the last step of fine-tuning that is taken again.
     weight_decay : float, default=0.0

@@ -166,8 +166,8 @@ class LogPartitionMixin:
         Parameters
         ----------
         method : {"auto", "exact", "ais", "reverse-ais"}, default="auto"
-            ``"exact"`` enumerates the half of the layers with fewer states, at
-            most 2^20;
+            ``"exact"`` enumerates all odd or all even layers (of an RBM, one side),
+            those with fewer states, at most 2^20;
             ``"ais"`` is annealed importance sampling from the base rate of the
             data, which errs to the low side; ``"reverse-ais"`` anneals from the
             model's own samples back to the base rate, and errs to the high side
