@@ -66,6 +66,7 @@ from sklearn_dbn.boltzmann.samplers import (
     Persistent,
     draw_base,
 )
+from sklearn_dbn.boltzmann.units import Bernoulli, Softmax
 from sklearn_dbn.boltzmann.updates import Offsets
 from sklearn_dbn.boltzmann.vectors import on_one_vector
 
@@ -787,7 +788,9 @@ class RBMTransformer(
         -------
         F : ndarray of shape (n_samples,)
         """
-        return self._map(X, _free_energy, side_by_side=True)
+        return self._map(
+            X, _free_energy, side_by_side=True, takes_sparse=self._binary()
+        )
 
     def pseudo_log_likelihood(self, X):
         """``Σ_i log p(v_i | all other v)`` of each row, in nats.
@@ -851,9 +854,15 @@ class RBMTransformer(
             X,
             unnormalised,
             side_by_side=True,
+            takes_sparse=self._binary(),
             likelihood=True,
             log_z=self._log_z_of_scores,
         )
+
+    def _binary(self):
+        """True without Gaussian columns, whose free energy has squares of rows."""
+        check_is_fitted(self)
+        return isinstance(self._units(), Bernoulli | Softmax)
 
     _engine = likelihood
     _clamped = clamped_mean_field, clamped_gibbs

@@ -245,15 +245,37 @@ def test_features_of_few_entries_are_those_of_dense_rows(sparse_format, kind, dt
     found = rbm.transform(rows)
     assert found.dtype == (dtype if kind is None else np.float64)
     assert_rounding(found.astype(dtype), expected, 90)
+    for method in (rbm.free_energy, rbm.score_samples):
+        found, expected = method(rows), method(X)
+        assert found.dtype == (dtype if kind is None else np.float64)
+        assert_rounding(found.astype(dtype), expected, 1000)
 
 
-def test_few_entries_stay_sparse(monkeypatch):
+@pytest.mark.parametrize("visible", ["bernoulli", "softmax"])
+def test_few_entries_stay_sparse(monkeypatch, visible):
     """No block of rows is made dense."""
     X = sparse.random_array((40, 2000), density=0.01, format="csr", rng=0)
-    rbm = small().fit(X)
-    expected = rbm.transform(X.toarray())
+    if visible == "softmax":
+        X = sparse.csr_array(np.eye(2000)[np.arange(40) * 50])
+    rbm = small(visible=visible).fit(X)
+    outputs = rbm.transform, rbm.free_energy, rbm.score_samples
+    expected = [output(X.toarray()) for output in outputs]
     monkeypatch.setattr(sparse.csr_array, "toarray", None, raising=False)
-    assert_rounding(rbm.transform(X), expected, 2000)
+    for output, values in zip(outputs, expected, strict=True):
+        assert_rounding(output(X), values, 2000)
+
+
+@every_sparse_format
+@pytest.mark.parametrize(
+    "visible", ["gaussian", [("gaussian", 45), ("bernoulli", 45)]], ids=str
+)
+def test_free_energies_of_few_real_entries_are_those_of_dense_rows(
+    sparse_format, visible
+):
+    X = (np.random.default_rng(0).random((300, 90)) < 0.03).astype(float)
+    rbm = small(visible=visible, learning_rate=0.01).fit(X)
+    for method in (rbm.free_energy, rbm.score_samples):
+        np.testing.assert_array_equal(method(sparse_format(X)), method(X))
 
 
 @every_dtype

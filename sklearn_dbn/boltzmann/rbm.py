@@ -85,8 +85,8 @@ class RBM(Bipartite):
         return -interaction - bias - self.visible.log_base(v)
 
     def free_energy(self, v):
-        """``-log Σ_h exp(-E(v, h))`` of each row."""
-        linear = np.dot(v, self.visible_bias) + self.visible.log_base(v)
+        """``-log Σ_h exp(-E(v, h))`` of each row; rows may be sparse, Gaussian not."""
+        linear = v @ self.visible_bias + self.visible.log_base(v)
         return -linear - self.hidden.cumulant(self.hidden_field(v))
 
     def astype(self, dtype):
