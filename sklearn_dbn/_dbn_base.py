@@ -62,6 +62,8 @@ DIRECTED = (
 )
 # Parameters of a layer that its template does not set.
 OF_THE_LAYER = ("visible", "random_state")
+# What of its pre-training the top RBM does not go on from, once fine-tuning has begun.
+OF_PRETRAINING = ("velocity", "hidden_offset", "tempered_chains", "fingerprint")
 
 
 class DeepBeliefNetwork(BoltzmannEstimator):
@@ -351,7 +353,7 @@ class DeepBeliefNetwork(BoltzmannEstimator):
             intercept_hidden_=net.top.hidden_bias,
             data_mean_=state.offsets.visible.copy(),
             h_samples_=_no_chains(net) if state.chains is None else state.chains.copy(),
-            training_state_={**top.training_state_, "tempered_chains": None},
+            training_state_=top.training_state_ | dict.fromkeys(OF_PRETRAINING),
         )
         vars(self).update(
             _attributes(net),

@@ -257,6 +257,7 @@ def test_fine_tuning_leaves_the_top_rbm_no_momentum_of_pretraining():
         one_step_on(dbn.top_rbm_, momentum, rows, None) for momentum in (0.9, 0.0)
     )
     np.testing.assert_array_equal(moved, resting)
+    assert dbn.top_rbm_.training_state_["velocity"] is None
 
 
 def test_pretraining_does_not_pass_over_weights_set_by_hand():
