@@ -398,8 +398,6 @@ def _parse_idx(raw, n_dims, path):
     if len(raw) < start:
         raise _bad_file(path, f"a header of {start} bytes", f"{len(raw)} bytes")
     shape = struct.unpack(f">{n_dims}I", raw[4:start])
-    if not math.prod(shape):
-        raise _bad_file(path, "something in it", f"nothing, its shape being {shape}")
     if len(raw) - start != math.prod(shape):
         expected = f"{math.prod(shape)} bytes after the header, for shape {shape}"
         raise _bad_file(path, expected, f"{len(raw) - start}")

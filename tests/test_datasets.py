@@ -234,13 +234,6 @@ def test_shape_of_huge_dimensions(tmp_path, contents):
     assert f"expected {2**64} bytes" in message
 
 
-@pytest.mark.parametrize("shape", [(0, 2, 3), (5, 0, 0)])
-def test_nothing_after_the_header(tmp_path, contents, shape):
-    raw = idx(np.zeros(shape, np.uint8))
-    message = spoilt(tmp_path, contents, TRAIN_IMAGES, raw)
-    assert f"found nothing, its shape being {shape}" in message
-
-
 @pytest.mark.parametrize("length", [4, 15])
 def test_truncated_header(tmp_path, contents, length):
     raw = contents[TRAIN_IMAGES][:length]
