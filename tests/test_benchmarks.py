@@ -113,8 +113,10 @@ def test_the_bound_of_a_dbm_is_scored(start, run):
 
 
 def test_stages_of_the_digit_model_follow_each_other(run):
-    for stage in ("greedy", "up-down --up-down-epochs 1"):
-        printed = run(f"mnist_dbn.py --layer-epochs 1 1 --stage {stage}")
+    for stage in ("greedy", "up-down", "refined"):
+        printed = run(
+            f"mnist_dbn.py --layer-epochs 1 1 --up-down-epochs 1 --stage {stage}"
+        )
         assert first_number("free-energy", printed) < 50
         assert first_number("gibbs", printed) < 50
 
