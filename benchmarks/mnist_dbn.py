@@ -75,11 +75,12 @@ def stage_parameters(stage, options):
     if stage == "classification-rbm":
         settings = fine_tuned("hybrid", 10 if quick else 80, 0.2)
         return settings | {"generative_weight": 0.1, "dropout": [0.2, 0.5]}
+    if stage == "refined":
+        settings = fine_tuned("discriminative", 5 if quick else 30, 0.05)
+        return settings | {"adversarial_radius": 2.0}
     adversarial = {"adversarial_radius": 1.5}
     if stage == "discriminative":
         return fine_tuned("discriminative", 10 if quick else 40) | adversarial
-    if stage == "refined":
-        return fine_tuned("discriminative", 5 if quick else 20, 0.05) | adversarial
     n_epochs = 20 if quick else options.dropout_epochs
     dropout = {"dropout": [0.0, 0.2, 0.2, 0.3]}
     return fine_tuned("discriminative", n_epochs) | adversarial | dropout
@@ -211,7 +212,7 @@ def main():
         default=LAYER_EPOCHS,
         help="of greedy pre-training, below the top and at the top; not with --quick",
     )
-    parser.add_argument("--up-down-epochs", type=int, default=110)
+    parser.add_argument("--up-down-epochs", type=int, default=200)
     parser.add_argument("--decay-epochs", type=int, default=40)
     parser.add_argument("--dropout-epochs", type=int, default=80)
     parser.add_argument("--weight-decay", type=float, default=0.0, help="of up-down")
