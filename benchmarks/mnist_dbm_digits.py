@@ -4,9 +4,9 @@
 
 Pre-trains a DBM 784-500-500-2000 with its layers doubled as in 2009, or takes one
 that ``mnist_dbm.py`` has trained (``--model``). ``to_dbn`` makes a network of rows
-alone of it, whose top RBM first learns the labels, the way up held fixed; then all
-layers follow the gradient of log p(y|v), with adversarial training and dropout. With
-``--wide`` the network takes ``[v, q(h2)]``.
+alone of it, which learns the labels by up-down, with persistent chains; then all
+layers follow the gradient of log p(y|v), with adversarial training. With ``--wide``
+the network takes ``[v, q(h2)]``.
 
 With ``--validate`` the last 10,000 training rows are held out and scored on the way,
 and the test rows are not looked at; without it, test rows are scored once, at the
@@ -48,35 +48,50 @@ def pretrained(X, options):
     return dbm.fit(X)
 
 
-def labels_learnt(dbm, X, y, options):
-    """The network that the machine makes, once its top RBM knows the labels."""
-    dbn = dbm.to_dbn(
-        np.unique(y),
-        wide=options.wide,
-        fine_tuning="up-down",
-        recognition_rate=0,
-        n_iter=options.label_epochs,
-        learning_rate=falling(0.1, 0.002, options.label_epochs)
-        + falling(options.rate, 0.002, options.epochs),
-        momentum=0.9,
-        batch_size=100,
-        averaging=8.0,
-        verbose=1,
-        random_state=options.seed,
-    )
-    return dbn.fit(X, y).set_params(
+def joined_by_labels(dbm, X, y, options):
+    """The network that the machine makes, trained with labels by up-down.
+
+    It is saved on the way.
+    """
+    if options.joined.exists():
+        dbn = joblib.load(options.joined)
+    else:
+        dbn = dbm.to_dbn(
+            np.unique(y),
+            wide=options.wide,
+            fine_tuning="up-down",
+            recognition_rate=0.3,
+            n_gibbs_steps=3,
+            n_chains=200,
+            learning_rate=falling(0.1, 0.002, options.up_down_epochs),
+            momentum=0.5,
+            batch_size=100,
+            averaging=8.0,
+            verbose=1,
+            random_state=options.seed,
+        )
+    done = vars(dbn).get("n_iter_", 0)
+    while done < options.up_down_epochs:
+        done = min(options.up_down_epochs, done + options.every)
+        dbn.set_params(n_iter=done).fit(X, y)
+        save(dbn, options.joined)
+    dbn.n_iter_ = 0
+    return dbn.set_params(
         fine_tuning="discriminative",
         batch_size=options.batch_size,
         adversarial_radius=options.radius,
+        manifold_radius=options.manifold_radius,
         dropout=options.dropout,
+        momentum=0.9,
+        learning_rate=falling(options.rate, 0.002, options.epochs),
     )
 
 
 def train(dbm, dbn, X, y, held_out, options):
     """Fine-tune from the checkpoint to the end, scoring held-out rows on the way."""
-    begin, last = time.perf_counter(), options.label_epochs + options.epochs
-    while dbn.n_iter_ < last:
-        n_epochs = min(last, dbn.n_iter_ + options.every)
+    begin = time.perf_counter()
+    while dbn.n_iter_ < options.epochs:
+        n_epochs = min(options.epochs, dbn.n_iter_ + options.every)
         dbn.set_params(n_iter=n_epochs).fit(X, y)
         save((dbm, dbn), options.checkpoint)
         minutes, score = (time.perf_counter() - begin) / 60, ""
@@ -92,16 +107,22 @@ def error(dbn, X, y):
 
 
 def names(options):
-    """Of the machine, and of its fine-tuning: every setting has a checkpoint."""
+    """Of the machine, of its network with labels, and of that fine-tuned.
+
+    Every setting has a checkpoint.
+    """
     rows = "validate" if options.validate else "full"
     sizes = "-".join(map(str, options.sizes))
     start = options.model.stem if options.model else f"{sizes}_{options.seed}"
     if options.layer_epochs != LAYER_EPOCHS and not options.model:
         start += "_" + "-".join(map(str, options.layer_epochs))
-    tuning = [options.label_epochs, options.epochs, options.batch_size, options.rate]
-    tuning += [options.radius, *options.dropout, options.seed]
-    tuning += ["wide" if options.wide else "rows"]
-    return f"mnist_dbm_digits_{start}_{rows}", "-".join(map(str, tuning))
+    pre = f"mnist_dbm_digits_{start}_{rows}"
+    kind = "wide" if options.wide else "rows"
+    joined = f"{pre}_{kind}-{options.up_down_epochs}-{options.seed}"
+    tuning = [options.epochs, options.batch_size, options.rate]
+    tuning += [options.radius, options.manifold_radius]
+    tuned = f"{joined}_" + "-".join(map(str, [*tuning, *options.dropout]))
+    return [OUT / f"{name}.joblib" for name in (pre, joined, tuned)]
 
 
 def main():
@@ -111,19 +132,19 @@ def main():
     parser.add_argument("--wide", action="store_true")
     parser.add_argument("--validate", action="store_true")
     parser.add_argument("--layer-epochs", type=int, nargs=2, default=LAYER_EPOCHS)
-    parser.add_argument("--label-epochs", type=int, default=10)
-    parser.add_argument("--epochs", type=int, default=100)
+    parser.add_argument("--up-down-epochs", type=int, default=100)
+    parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--batch-size", type=int, default=100)
-    parser.add_argument("--rate", type=float, default=0.1)
-    parser.add_argument("--radius", type=float, default=1.5)
-    parser.add_argument("--dropout", type=float, nargs="+", default=[0, 0.2, 0.2, 0.3])
+    parser.add_argument("--rate", type=float, default=0.05)
+    parser.add_argument("--radius", type=float, default=2.0)
+    parser.add_argument("--manifold-radius", type=float, default=4.0)
+    parser.add_argument("--dropout", type=float, nargs="+", default=[0, 0, 0, 0])
     parser.add_argument("--every", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     print(describe_machine())
     X, y, X_other, y_other = load_rows(options.validate)
-    start, name = names(options)
-    options.checkpoint, pre = OUT / f"{start}_{name}.joblib", OUT / f"{start}.joblib"
+    pre, options.joined, options.checkpoint = names(options)
     OUT.mkdir(exist_ok=True)
     if options.checkpoint.exists():
         dbm, dbn = joblib.load(options.checkpoint)
@@ -138,7 +159,7 @@ def main():
     if options.wide:
         X, X_other = dbm.mlp_features(X), dbm.mlp_features(X_other)
     if dbn is None:
-        dbn = labels_learnt(dbm, X, y, options)
+        dbn = joined_by_labels(dbm, X, y, options)
     train(dbm, dbn, X, y, (X_other, y_other), options)
     if not options.validate:
         print(f"test {error(dbn, X_other, y_other)}")

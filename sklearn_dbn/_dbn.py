@@ -112,6 +112,12 @@ default="up-down"
         in the direction in which its label loses most log-probability (adversarial
         training [4]_, with the length of [5]_). It must be small beside the distance
         between rows of different classes; 0 leaves rows where they are.
+    manifold_radius : float, default=0.0
+        Move the second half of each batch by this Euclidean distance instead, and only
+        as what the generative weights below the top make of nearby penultimate states
+        would move: on-manifold adversaries [7]_, to the first order. These may be
+        further away, since what changes are strokes rather than pixels. Not with a
+        single hidden layer; 0 moves these rows as the others.
     batch_size : int, default=50
         Rows per update of fine-tuning; every batch has its share of each class.
     draw_visible : bool, default=False
@@ -193,6 +199,8 @@ default="up-down"
        Distributional smoothing with virtual adversarial training. ICLR.
     .. [6] Tieleman, T. (2008). Training restricted Boltzmann machines using
        approximations to the likelihood gradient. ICML.
+    .. [7] Stutz, D., Hein, M. & Schiele, B. (2019). Disentangling adversarial
+       robustness and generalization. CVPR.
 
     Examples
     --------
@@ -212,6 +220,7 @@ default="up-down"
         "generative_weight": [NON_NEGATIVE],
         "dropout": [FRACTION, "array-like"],
         "adversarial_radius": [NON_NEGATIVE],
+        "manifold_radius": [NON_NEGATIVE],
         "recognition": [StrOptions({"free-energy", "mean-field", "gibbs"})],
         "n_recognition_steps": [COUNT],
         "n_recognition_samples": [COUNT],
@@ -234,6 +243,7 @@ default="up-down"
         generative_weight=0.1,
         dropout=0.0,
         adversarial_radius=0.0,
+        manifold_radius=0.0,
         batch_size=50,
         draw_visible=False,
         recognition="free-energy",
@@ -257,6 +267,7 @@ default="up-down"
         self.generative_weight = generative_weight
         self.dropout = dropout
         self.adversarial_radius = adversarial_radius
+        self.manifold_radius = manifold_radius
         self.batch_size = batch_size
         self.draw_visible = draw_visible
         self.recognition = recognition
@@ -323,7 +334,7 @@ default="up-down"
         self = cls((*widths[1:], top_rbm._n_features_out), **params)
         self._validate_params()
         schedules_of(self)
-        self._dropout(len(widths))
+        self._discriminative(len(widths))
         templates = self._templates(len(widths))
         validate_templates(self.rbm, templates)
         with about_template(self.rbm):
@@ -373,12 +384,21 @@ default="up-down"
         up_down = self._up_down()
         if self.fine_tuning == "up-down":
             return up_down
-        discriminative = Discriminative(
-            self._dropout(len(net.recognition) + 1), self.adversarial_radius
-        )
+        discriminative = self._discriminative(len(net.recognition) + 1)
         if self.fine_tuning == "discriminative":
             return discriminative
         return Hybrid(discriminative, up_down, self.generative_weight)
+
+    def _discriminative(self, n_hidden_layers):
+        """The discriminative objective of a network of so many hidden layers."""
+        if self.manifold_radius and n_hidden_layers == 1:
+            raise ValueError(
+                f"manifold_radius={self.manifold_radius} moves rows along generative "
+                "weights below the top RBM, and a single hidden layer has none. Set it "
+                "to 0, or give hidden_layer_sizes two layers or more."
+            )
+        dropout = self._dropout(n_hidden_layers)
+        return Discriminative(dropout, self.adversarial_radius, self.manifold_radius)
 
     def _dropout(self, n_hidden_layers):
         """The share of units left out of the data and of every hidden layer."""
@@ -484,7 +504,7 @@ default="up-down"
         )
         check_classification_targets(y)
         schedules_of(self)
-        self._dropout(len(hidden_sizes(self.hidden_layer_sizes)))
+        self._discriminative(len(hidden_sizes(self.hidden_layer_sizes)))
         if resume:
             self._require_same_sizes()
             self._follow_templates()

@@ -123,7 +123,7 @@ def test_stages_of_the_digit_model_follow_each_other(run):
 
 def test_a_dbm_learns_to_tell_digits(run):
     printed = run(
-        "mnist_dbm_digits.py --sizes 30 20 40 --layer-epochs 1 1 --label-epochs 1 "
+        "mnist_dbm_digits.py --sizes 30 20 40 --layer-epochs 1 1 --up-down-epochs 1 "
         "--epochs 2"
     )
     assert first_number("test error", printed) < 50

@@ -760,7 +760,9 @@ def test_weights_that_are_not_learnt_do_not_decay(given, still, digits):
         ("discriminative", {"dropout": 0.3}),
         ("discriminative", {"dropout": [0.3, 0.0, 0.0]}),
         ("discriminative", {"adversarial_radius": 0.3}),
+        ("discriminative", {"manifold_radius": 0.3}),
         ("hybrid", {"generative_weight": 1.0}),
+        ("hybrid", {"manifold_radius": 0.3}),
         ("hybrid", {"recognition_rate": 0.5}),
         ("hybrid", {"dropout": [0.0, 0.0, 0.3]}),
     ],
@@ -918,6 +920,14 @@ def test_partial_fit_takes_all_classes_at_first(digits):
 def test_dropout_is_checked_before_anything_is_trained(dropout, fine_tuning, digits):
     dbn = DBNClassifier((5, 5), fine_tuning=fine_tuning, dropout=dropout)
     with pytest.raises(ValueError, match="dropout"):
+        dbn.fit(*digits)
+    assert not hasattr(dbn, "top_rbm_")
+
+
+@pytest.mark.parametrize("radius", [0.5, -1])
+def test_manifold_radius_is_checked_before_anything_is_trained(radius, digits):
+    dbn = DBNClassifier((5,), fine_tuning="discriminative", manifold_radius=radius)
+    with pytest.raises(ValueError, match=f"manifold_radius.*{radius}"):
         dbn.fit(*digits)
     assert not hasattr(dbn, "top_rbm_")
 

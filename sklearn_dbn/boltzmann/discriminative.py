@@ -45,19 +45,21 @@ class Discriminative:
 
     With an ``adversarial_radius`` the gradient is that of other rows: each is moved so
     far, in Euclidean length, in the direction in which its right label loses most
-    (Goodfellow, Shlens & Szegedy 2015, with the length of Miyato et al. 2016).
+    (Goodfellow, Shlens & Szegedy 2015, with the length of Miyato et al. 2016). With a
+    ``manifold_radius`` the second half of the rows is moved by this length instead, and
+    along what the generative weights produce (Stutz, Hein & Schiele 2019).
     """
 
     dropout: tuple
     adversarial_radius: float = 0.0
+    manifold_radius: float = 0.0
 
     centred, penalty_shares = False, (1.0, 0.0)
 
     def step(self, state, v, labels, rate, out):
         """Write ``rate`` times the mean gradient over the rows into ``out``."""
         net, rng = state.net, state.rng
-        if self.adversarial_radius:
-            v = adversaries(net, v, labels, self.adversarial_radius)
+        v = self.moved(net, v, labels)
         masks = [
             mask_like(share, (len(v), n), v.dtype, rng)
             for share, n in zip(self.dropout, net.sizes, strict=True)
@@ -68,6 +70,17 @@ class Discriminative:
         kept, share, rate = masks[-1], self.dropout[-1], rate / len(v)
         error = top_gradient(net, thinned[-1], labels, kept, share, rate, out.top)
         backward(net, means, thinned, masks, error, out.recognition)
+
+    def moved(self, net, v, labels):
+        """The rows that the gradient is taken of."""
+        n = len(v) // 2 if self.manifold_radius else len(v)
+        v, others = v[:n], v[n:]
+        if self.adversarial_radius:
+            v = adversaries(net, v, labels[:n], self.adversarial_radius)
+        if self.manifold_radius:
+            others = on_manifold(net, others, labels[n:], self.manifold_radius)
+            v = np.concatenate([v, others])
+        return v
 
 
 @dataclass(frozen=True)
@@ -134,11 +147,44 @@ def thin(rows, mask):
 
 def adversaries(net, v, labels, radius):
     """Rows at the distance ``radius`` from ``v``, their right labels less probable."""
-    step = margin_gradient(net, v, labels)
-    step /= np.maximum(np.abs(step).max(axis=1, keepdims=True), SHORTEST)
-    length = np.sqrt(np.einsum("ij,ij->i", step, step))
-    step *= (radius / np.maximum(length, SHORTEST))[:, None]
-    return np.subtract(v, step, out=step)
+    return v - of_length(radius, margin_gradient(net, v, labels))
+
+
+def on_manifold(net, v, labels, radius):
+    """The same, moved along what the generative weights produce."""
+    gradient = margin_gradient(net, v, labels)
+    return v - of_length(radius, covariance_times(net, v, gradient))
+
+
+def of_length(radius, rows):
+    """``rows`` made as long as ``radius``, in place; zeros stay what they are."""
+    rows /= np.maximum(np.abs(rows).max(axis=1, keepdims=True), SHORTEST)
+    length = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+    rows *= (radius / np.maximum(length, SHORTEST))[:, None]
+    return rows
+
+
+def covariance_times(net, v, rows):
+    """``J diag(h (1 - h)) Jᵀ`` times each of ``rows``.
+
+    ``h`` are the penultimate means of each ``v`` and ``J`` is the derivative of the
+    means that pass down from them. So this is the covariance, to the first order, that
+    draws of the penultimate units give to what the network makes of them. The direction
+    in which it turns a gradient is that of the steepest change for what such draws make
+    likely: thicker or thinner strokes rather than noise.
+    """
+    h = forward(net, v, [None] * (1 + len(net.recognition)))[0][-1]
+    down, mean = [], h
+    for layer in reversed(net.generative):
+        mean = layer.mean(mean)
+        down.append((layer, mean))
+    out = rows / np.maximum(np.abs(rows).max(axis=1, keepdims=True), SHORTEST)
+    for layer, mean in reversed(down):
+        out = np.dot(layer.units.covariance_times(mean, out), layer.weights.T)
+    out *= h * (1 - h)
+    for layer, mean in down:
+        out = layer.units.covariance_times(mean, np.dot(out, layer.weights))
+    return out
 
 
 def margin_gradient(net, v, labels):

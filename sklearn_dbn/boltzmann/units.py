@@ -23,7 +23,8 @@ and ``log_base`` add up the last axis (in float64, returned in the dtype of
 their argument). ``mean`` gives the means of a field and may work in place;
 ``draw`` draws values with given means; ``sample`` draws given a field, sooner
 because it needs no means, and spoils the field. All three write into ``out``
-where one is given.
+where one is given. ``covariance_times`` multiplies rows by the covariance of the
+units, which is also the derivative of their means by the field.
 """
 
 import math
@@ -155,6 +156,9 @@ class Bernoulli(Family):
         mean = np.clip(mean, MEAN_MARGIN, 1 - MEAN_MARGIN)
         return np.log(mean) - np.log1p(-mean)
 
+    def covariance_times(self, mean, rows):
+        return mean * (1 - mean) * rows
+
     def complete(self, mean, values, missing):
         """``values`` with the ``missing`` ones replaced by their ``mean``."""
         return np.where(missing, mean, values)
@@ -191,6 +195,9 @@ class Gaussian(Family):
 
     def field_of_mean(self, mean):
         return np.array(mean)
+
+    def covariance_times(self, mean, rows):
+        return np.array(rows)
 
     def complete(self, mean, values, missing):
         return np.where(missing, mean, values)
@@ -254,6 +261,12 @@ class Softmax(Family):
         levels = self._apart(mean)
         levels /= levels.sum(axis=-1, keepdims=True)
         return np.log(mean)
+
+    def covariance_times(self, mean, rows):
+        weighted = mean * rows
+        totals = self._apart(weighted).sum(axis=-1, keepdims=True)
+        weighted -= (self._apart(mean) * totals).reshape(mean.shape)
+        return weighted
 
     def complete(self, mean, values, missing):
         """The mass that the observed categories leave, shared among the missing."""
@@ -345,6 +358,16 @@ class Joint(Family):
         columns = self.runs(mean.shape[-1])
         return np.concatenate(
             [family.field_of_mean(mean[..., cols]) for family, cols in columns], axis=-1
+        )
+
+    def covariance_times(self, mean, rows):
+        columns = self.runs(mean.shape[-1])
+        return np.concatenate(
+            [
+                family.covariance_times(mean[..., c], rows[..., c])
+                for family, c in columns
+            ],
+            axis=-1,
         )
 
     def complete(self, mean, values, missing):

@@ -15,6 +15,7 @@ from sklearn_dbn.boltzmann.discriminative import (
     adversaries,
     margin_gradient,
     mask_like,
+    on_manifold,
     thin,
 )
 from sklearn_dbn.boltzmann.labels import log_posterior, top_field
@@ -37,6 +38,7 @@ from tests.boltzmann import (
     binary_rows,
     every_dtype,
     some_net,
+    units_of,
 )
 from tests.reference import (
     DIFFERENCE_ERROR,
@@ -310,6 +312,43 @@ def test_adversaries_lose_margin_however_certain_the_network(scale, dtype):
     exact = net.astype(np.float64)
     loss = margins(exact, v.astype(float), y) - margins(exact, moved.astype(float), y)
     assert (loss > 0).all()
+
+
+@pytest.mark.parametrize("sizes", [(4, 3, 5), (4, 3, 2, 3)])
+@pytest.mark.parametrize("blocks", [None, (("gaussian", 1), ("softmax", 3))])
+def test_steps_on_the_manifold_are_the_covariance_times_the_gradient(sizes, blocks):
+    net, y = some_net(sizes), np.arange(5) % N_LABELS
+    if blocks:
+        net.generative[0].units = units_of(blocks)
+    v = np.random.default_rng(0).random((5, 4))
+    labels = np.eye(N_LABELS)[y]
+    moved = on_manifold(net, v, labels, 0.7)
+    for row, label, found in zip(v, labels, moved, strict=True):
+        h = dbn.up(net, row[None])[0]
+
+        def passed_down(state):
+            for layer in reversed(net.generative):
+                state = layer.mean(state)
+            return state
+
+        steps = 1e-5 * np.eye(len(h))
+        slope = (passed_down(h + steps) - passed_down(h - steps)) / 2e-5
+        covariance = slope.T @ np.diag(h * (1 - h)) @ slope
+        gradient = margin_gradient(net, row[None], label[None])[0]
+        expected = -covariance @ gradient
+        expected *= 0.7 / np.linalg.norm(expected)
+        np.testing.assert_allclose(found - row, expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("radius", [0.0, 0.5])
+def test_half_of_the_rows_are_moved_freely_and_half_on_the_manifold(radius):
+    net, v = some_net(), binary_rows(4, 7)
+    labels = np.eye(N_LABELS)[np.arange(7) % N_LABELS]
+    found = gradient_of(net, Discriminative((0, 0, 0, 0), radius, 2.0), v, labels)
+    freely = adversaries(net, v[:3], labels[:3], radius)
+    rows = np.vstack([freely, on_manifold(net, v[3:], labels[3:], 2.0)])
+    expected = gradient_of(net, Discriminative((0, 0, 0, 0)), rows, labels)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
 
 
 def test_rows_without_a_gradient_are_no_adversaries():

@@ -63,6 +63,17 @@ def test_derivative_of_cumulant_is_mean(blocks):
 
 
 @every_layer
+def test_covariance_is_the_derivative_of_means(blocks):
+    units, step = units_of(blocks), 1e-5
+    fields = random_fields(blocks)
+    rows = np.random.default_rng(1).standard_normal(fields.shape)
+    found = units.covariance_times(units.mean(fields), rows)
+    ahead, behind = (units.mean(fields + x * rows) for x in (step, -step))
+    expected = (ahead - behind) / (2 * step)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=reference.DIFFERENCE_ERROR)
+
+
+@every_layer
 def test_cumulant_is_log_sum_over_states(blocks):
     units, base = units_of(blocks), np.zeros(width(blocks))
     silent = reference.Machine(np.zeros((len(base), 0)), base, np.zeros(0), blocks)
@@ -94,6 +105,7 @@ def test_methods_keep_shape_and_dtype(blocks, dtype):
             mean,
             units.field_of_mean(mean),
             units.complete(mean, mean, missing),
+            units.covariance_times(mean, mean),
         ):
             assert rows.shape == fields.shape and rows.dtype == dtype
         for totals in (units.cumulant(fields), units.log_base(mean)):
