@@ -64,7 +64,11 @@ NETWORKS = [
     DBNClassifier((20, 30), fine_tuning=None),
     DBNClassifier((20, 30), fine_tuning="discriminative", dropout=0.1),
     DBNClassifier(
-        (20, 30), fine_tuning="hybrid", draw_visible=True, adversarial_radius=0.1
+        (20, 30),
+        fine_tuning="hybrid",
+        draw_visible=True,
+        adversarial_radius=0.1,
+        manifold_radius=0.2,
     ),
     DBNClassifier((20, 30), recognition="mean-field"),
     DBNClassifier((20, 30), recognition="gibbs"),
