@@ -81,10 +81,15 @@ def joined_by_labels(dbm, X, y, options):
         batch_size=options.batch_size,
         adversarial_radius=options.radius,
         manifold_radius=options.manifold_radius,
-        dropout=options.dropout,
+        dropout=one_or_all(options.dropout),
         momentum=0.9,
         learning_rate=falling(options.rate, 0.002, options.epochs),
     )
+
+
+def one_or_all(shares):
+    """A single one is that of every layer."""
+    return shares[0] if len(shares) == 1 else shares
 
 
 def train(dbm, dbn, X, y, held_out, options):
@@ -138,7 +143,7 @@ def main():
     parser.add_argument("--rate", type=float, default=0.05)
     parser.add_argument("--radius", type=float, default=2.0)
     parser.add_argument("--manifold-radius", type=float, default=4.0)
-    parser.add_argument("--dropout", type=float, nargs="+", default=[0, 0, 0, 0])
+    parser.add_argument("--dropout", type=float, nargs="+", default=[0])
     parser.add_argument("--every", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()

@@ -134,6 +134,11 @@ def forward(net, v, masks):
     return means, thinned
 
 
+def means_above(net, v):
+    """Means of the layers from the data to the penultimate, nothing left out."""
+    return forward(net, v, [None] * (1 + len(net.recognition)))[0]
+
+
 def thin(rows, mask):
     """Rows whose deviations from their mean are multiplied by a mask, if any."""
     if mask is None:
@@ -147,13 +152,14 @@ def thin(rows, mask):
 
 def adversaries(net, v, labels, radius):
     """Rows at the distance ``radius`` from ``v``, their right labels less probable."""
-    return v - of_length(radius, margin_gradient(net, v, labels))
+    return v - of_length(radius, margin_gradient(net, means_above(net, v), labels))
 
 
 def on_manifold(net, v, labels, radius):
     """The same, moved along what the generative weights produce."""
-    gradient = margin_gradient(net, v, labels)
-    return v - of_length(radius, covariance_times(net, v, gradient))
+    means = means_above(net, v)
+    gradient = margin_gradient(net, means, labels)
+    return v - of_length(radius, covariance_times(net, means[-1], gradient))
 
 
 def of_length(radius, rows):
@@ -164,16 +170,15 @@ def of_length(radius, rows):
     return rows
 
 
-def covariance_times(net, v, rows):
+def covariance_times(net, h, rows):
     """``J diag(h (1 - h)) Jᵀ`` times each of ``rows``.
 
-    ``h`` are the penultimate means of each ``v`` and ``J`` is the derivative of the
-    means that pass down from them. So this is the covariance, to the first order, that
+    ``h`` are the penultimate means of each row and ``J`` is the derivative of the means
+    that pass down from them. So this is the covariance, to the first order, that
     draws of the penultimate units give to what the network makes of them. The direction
     in which it turns a gradient is that of the steepest change for what such draws make
     likely: thicker or thinner strokes rather than noise.
     """
-    h = forward(net, v, [None] * (1 + len(net.recognition)))[0][-1]
     down, mean = [], h
     for layer in reversed(net.generative):
         mean = layer.mean(mean)
@@ -187,14 +192,14 @@ def covariance_times(net, v, rows):
     return out
 
 
-def margin_gradient(net, v, labels):
+def margin_gradient(net, means, labels):
     """The gradient of ``log p(y | v) / (1 - p(y | v))`` with respect to each row.
 
-    It has the direction of that of ``log p(y | v)``, but does not vanish where the
-    model is certain.
+    ``means`` are those of the layers from the data to the penultimate. The gradient has
+    the direction of that of ``log p(y | v)``, but does not vanish where the model is
+    certain.
     """
     n = net.n_penultimate
-    means, _ = forward(net, v, [None] * (1 + len(net.recognition)))
     field = top_field(net, means[-1])
     on, off, bias = (
         kernels.logistic(field),

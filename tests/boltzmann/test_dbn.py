@@ -15,6 +15,7 @@ from sklearn_dbn.boltzmann.discriminative import (
     adversaries,
     margin_gradient,
     mask_like,
+    means_above,
     on_manifold,
     thin,
 )
@@ -288,7 +289,7 @@ def margins(net, v, y):
 def test_margin_gradient_equals_finite_differences(sizes):
     net, y = some_net(sizes), np.arange(5) % N_LABELS
     v = np.random.default_rng(0).random((5, 4))
-    found = margin_gradient(net, v, np.eye(N_LABELS)[y])
+    found = margin_gradient(net, means_above(net, v), np.eye(N_LABELS)[y])
     expected = derivative(
         lambda x: margins(net, x.reshape(v.shape), y).sum(), v.ravel()
     )
@@ -334,7 +335,8 @@ def test_steps_on_the_manifold_are_the_covariance_times_the_gradient(sizes, bloc
         steps = 1e-5 * np.eye(len(h))
         slope = (passed_down(h + steps) - passed_down(h - steps)) / 2e-5
         covariance = slope.T @ np.diag(h * (1 - h)) @ slope
-        gradient = margin_gradient(net, row[None], label[None])[0]
+        means = means_above(net, row[None])
+        gradient = margin_gradient(net, means, label[None])[0]
         expected = -covariance @ gradient
         expected *= 0.7 / np.linalg.norm(expected)
         np.testing.assert_allclose(found - row, expected, rtol=0, atol=1e-6)
