@@ -88,7 +88,7 @@ def joined_by_labels(dbm, X, y, options):
 
 
 def one_or_all(shares):
-    """A single one is that of every layer."""
+    """A single one is that of every hidden layer."""
     return shares[0] if len(shares) == 1 else shares
 
 
