@@ -1,4 +1,4 @@
-"""What the tests of estimators share: comparing fits, round trips, memory maps."""
+"""What the tests of estimators share: rows, comparing fits, round trips, files."""
 
 import pickle
 import tracemalloc
@@ -6,12 +6,16 @@ from io import BytesIO
 
 import joblib
 import numpy as np
+import pytest
 import skops.io
 from sklearn.base import BaseEstimator
 
 from tests.boltzmann import assert_rounding
 
+# The blocks of :func:`mixed_rows`.
+MIXED = [("gaussian", 2), ("softmax", 3), ("bernoulli", 2)]
 # Parameters that may be sequences, and what they may not hold.
+SCHEDULES = {"learning_rate": 0.1, "momentum": 0.3, "n_gibbs_steps": 2}
 BAD_SCHEDULES = [
     ("learning_rate", []),
     ("learning_rate", [0.1, -0.1]),
@@ -26,6 +30,25 @@ BAD_SCHEDULES = [
     ("n_gibbs_steps", [0]),
     ("n_gibbs_steps", [1.5]),
 ]
+
+every_algorithm = pytest.mark.parametrize("algorithm", ["cd", "pcd", "pt"])
+every_schedule = pytest.mark.parametrize(("name", "value"), SCHEDULES.items())
+every_imputation = pytest.mark.parametrize("method", ["mean-field", "gibbs"])
+# Rows of blocks that are not one-hot, of which the estimators rightly warn.
+any_sums = pytest.mark.filterwarnings("ignore:.*softmax columns")
+
+
+def binary_rows(n_rows=60, n_columns=6, dtype=np.float64):
+    rng = np.random.default_rng(0)
+    return (rng.random((n_rows, n_columns)) < 0.4).astype(dtype)
+
+
+def mixed_rows(n_rows=60):
+    """Rows of two Gaussian columns, three one-hot and two binary ones."""
+    rng = np.random.default_rng(0)
+    one_hot = np.eye(3)[rng.integers(3, size=n_rows)]
+    binary = rng.integers(2, size=(n_rows, 2))
+    return np.hstack([rng.standard_normal((n_rows, 2)), one_hot, binary])
 
 
 def fitted(estimator):
@@ -113,6 +136,9 @@ def estimators_in(value):
 
 
 ROUND_TRIPS = {"pickle": by_pickle, "joblib": by_joblib, "skops": by_skops}
+every_round_trip = pytest.mark.parametrize(
+    "round_trip", ROUND_TRIPS.values(), ids=ROUND_TRIPS
+)
 
 PLAIN = (np.ndarray, int, float, str, type(None))
 
