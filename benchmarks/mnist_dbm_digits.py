@@ -137,7 +137,7 @@ def main():
     parser.add_argument("--wide", action="store_true")
     parser.add_argument("--validate", action="store_true")
     parser.add_argument("--layer-epochs", type=int, nargs=2, default=LAYER_EPOCHS)
-    parser.add_argument("--up-down-epochs", type=int, default=100)
+    parser.add_argument("--up-down-epochs", type=int, default=200)
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--batch-size", type=int, default=100)
     parser.add_argument("--rate", type=float, default=0.05)
