@@ -11,16 +11,10 @@ from tests.dbn import assert_same, every_estimator, top_of
 from tests.fits import memory_map, peak_of
 
 
-@pytest.fixture(scope="module")
-def digits(digits):
-    X, y = digits
-    return X[:200].astype(np.float32), y[:200]
-
-
 @every_estimator
 @pytest.mark.parametrize("kind", [np.float32, np.float64, np.uint8])
-def test_a_memory_map_gives_what_its_array_gives(estimator, kind, digits, tmp_path):
-    X, y = (digits[0] > 0.5).astype(kind), digits[1]
+def test_a_memory_map_gives_what_its_array_gives(estimator, kind, few_digits, tmp_path):
+    X, y = (few_digits[0] > 0.5).astype(kind), few_digits[1]
     mapped = memory_map(tmp_path / "X", X)
     one, other = clone(estimator).fit(X, y), clone(estimator).fit(mapped, y)
     assert_same(one, other)
