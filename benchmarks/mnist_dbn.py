@@ -77,7 +77,8 @@ def stage_parameters(stage, options):
         return settings | {"generative_weight": 0.1, "dropout": [0.2, 0.5]}
     if stage == "refined":
         settings = fine_tuned("discriminative", 5 if quick else 30, 0.05)
-        return settings | {"adversarial_radius": 2.0, "manifold_radius": 4.0}
+        radii = {"adversarial_radius": 2.0, "manifold_radius": 7.0}
+        return settings | radii | {"manifold_neighbors": 20}
     adversarial = {"adversarial_radius": 1.5}
     if stage == "discriminative":
         return fine_tuned("discriminative", 10 if quick else 40) | adversarial

@@ -16,8 +16,10 @@ from sklearn_dbn._base import (
     make_generator,
 )
 from sklearn_dbn._dbn_base import DeepBeliefNetwork, untuned
+from sklearn_dbn._neighbors import near_in_class
 from sklearn_dbn._parameters import (
     COUNT,
+    COUNT_OR_ZERO,
     FRACTION,
     NON_NEGATIVE,
     about_template,
@@ -118,6 +120,13 @@ default="up-down"
         would move: on-manifold adversaries [7]_, to the first order. These may be
         further away, since what changes are strokes rather than pixels. Not with a
         single hidden layer; 0 moves these rows as the others.
+    manifold_neighbors : int, default=0
+        With a `manifold_radius`, rows move as if their penultimate states moved towards
+        those of so many nearest rows (Euclidean) of the same class, all that there are
+        if they are fewer, or away from them: along the spread of the data there. They
+        are looked for once, before fine-tuning, among the rows given, a class at a time
+        in memory; `partial_fit` looks among its own. 0 takes states that are drawn
+        independently instead.
     batch_size : int, default=50
         Rows per update of fine-tuning; every batch has its share of each class.
     draw_visible : bool, default=False
@@ -221,6 +230,7 @@ default="up-down"
         "dropout": [FRACTION, "array-like"],
         "adversarial_radius": [NON_NEGATIVE],
         "manifold_radius": [NON_NEGATIVE],
+        "manifold_neighbors": [COUNT_OR_ZERO],
         "recognition": [StrOptions({"free-energy", "mean-field", "gibbs"})],
         "n_recognition_steps": [COUNT],
         "n_recognition_samples": [COUNT],
@@ -244,6 +254,7 @@ default="up-down"
         dropout=0.0,
         adversarial_radius=0.0,
         manifold_radius=0.0,
+        manifold_neighbors=0,
         batch_size=50,
         draw_visible=False,
         recognition="free-energy",
@@ -268,6 +279,7 @@ default="up-down"
         self.dropout = dropout
         self.adversarial_radius = adversarial_radius
         self.manifold_radius = manifold_radius
+        self.manifold_neighbors = manifold_neighbors
         self.batch_size = batch_size
         self.draw_visible = draw_visible
         self.recognition = recognition
@@ -399,6 +411,13 @@ default="up-down"
             )
         dropout = self._dropout(n_hidden_layers)
         return Discriminative(dropout, self.adversarial_radius, self.manifold_radius)
+
+    def _near(self, rows, codes):
+        """Numbers of the rows near each row, if the objective asks for them."""
+        generative = self.fine_tuning == "up-down"
+        if generative or not self.manifold_radius or not self.manifold_neighbors:
+            return None
+        return near_in_class(rows, codes, int(self.manifold_neighbors))
 
     def _dropout(self, n_hidden_layers):
         """The share of units left out of the data and of every hidden layer."""

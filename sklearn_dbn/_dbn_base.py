@@ -212,13 +212,15 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         rows = self._rows(X, codes)
         state = self._tuning_state(rows, codes)
         n_epochs = max(0, int(self.n_iter) - state.epoch)
+        near = None
         if n_epochs:
             self._begin_stage(len(self.rbms_))
+            near = self._near(rows, codes)
         return run_epochs(
             self,
             context,
             "fine-tuning",
-            tuning.epochs(state, rows, codes, self._settings(state.net)),
+            tuning.epochs(state, rows, codes, self._settings(state.net), near),
             n_epochs,
             noted(self._publish),
             X,
@@ -230,7 +232,8 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         """One epoch of fine-tuning, without a context for callbacks."""
         rows = self._rows(X, codes)
         state = self._tuning_state(rows, codes)
-        steps = tuning.epochs(state, rows, codes, self._settings(state.net))
+        near = self._near(rows, codes)
+        steps = tuning.epochs(state, rows, codes, self._settings(state.net), near)
         self._publish(next_epoch(self, "fine-tuning", steps))
 
     def _rows(self, X, codes):
@@ -422,6 +425,9 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         n_steps = schedules_of(self)["n_gibbs_steps"]
         is_part = self.fine_tuning == "hybrid"
         return UpDown(n_steps, self.recognition_rate, sampler, offsets_follow=is_part)
+
+    def _near(self, rows, codes):
+        """Numbers of rows near each row; the generative objective asks for none."""
 
     def _settings(self, net):
         schedules = schedules_of(self)

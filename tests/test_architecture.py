@@ -87,6 +87,7 @@ SHARED = {
         "base",
         "blocks",
         "dbm_networks",
+        "neighbors",
         "parameters",
         "perceptron",
         "version",
@@ -119,7 +120,12 @@ def test_units_import_the_kernels_only():
 
 
 @pytest.mark.parametrize(
-    ("name", "others"), [("_blocks", set()), ("_base", {"sklearn_dbn._blocks"})]
+    ("name", "others"),
+    [
+        ("_blocks", set()),
+        ("_neighbors", set()),
+        ("_base", {"sklearn_dbn._blocks"}),
+    ],
 )
 def test_base_imports_the_engine_and_blocks_only(name, others):
     names = OWN[f"sklearn_dbn.{name}"] - others

@@ -69,6 +69,7 @@ NETWORKS = [
         draw_visible=True,
         adversarial_radius=0.1,
         manifold_radius=0.2,
+        manifold_neighbors=2,
     ),
     DBNClassifier((20, 30), recognition="mean-field"),
     DBNClassifier((20, 30), recognition="gibbs"),

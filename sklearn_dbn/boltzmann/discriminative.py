@@ -19,6 +19,7 @@ import numpy as np
 
 from sklearn_dbn.boltzmann import kernels, updates
 from sklearn_dbn.boltzmann.data import slices
+from sklearn_dbn.boltzmann.dbn import up
 from sklearn_dbn.boltzmann.labels import (
     factors_in_range,
     log_normalised,
@@ -47,7 +48,8 @@ class Discriminative:
     far, in Euclidean length, in the direction in which its right label loses most
     (Goodfellow, Shlens & Szegedy 2015, with the length of Miyato et al. 2016). With a
     ``manifold_radius`` the second half of the rows is moved by this length instead, and
-    along what the generative weights produce (Stutz, Hein & Schiele 2019).
+    along what the generative weights produce (Stutz, Hein & Schiele 2019): of states
+    that are drawn, or of those that lead to ``near`` rows where these are known.
     """
 
     dropout: tuple
@@ -56,10 +58,13 @@ class Discriminative:
 
     centred, penalty_shares = False, (1.0, 0.0)
 
-    def step(self, state, v, labels, rate, out):
-        """Write ``rate`` times the mean gradient over the rows into ``out``."""
+    def step(self, state, v, labels, rate, out, near=None):
+        """Write ``rate`` times the mean gradient over the rows into ``out``.
+
+        ``near`` gives the rows near those of a slice, as (n_rows, n_near, n_columns).
+        """
         net, rng = state.net, state.rng
-        v = self.moved(net, v, labels)
+        v = self.moved(net, v, labels, near)
         masks = [
             mask_like(share, (len(v), n), v.dtype, rng)
             for share, n in zip(self.dropout, net.sizes, strict=True)
@@ -71,14 +76,15 @@ class Discriminative:
         error = top_gradient(net, thinned[-1], labels, kept, share, rate, out.top)
         backward(net, means, thinned, masks, error, out.recognition)
 
-    def moved(self, net, v, labels):
+    def moved(self, net, v, labels, near=None):
         """The rows that the gradient is taken of."""
         n = len(v) // 2 if self.manifold_radius else len(v)
         v, others = v[:n], v[n:]
         if self.adversarial_radius:
             v = adversaries(net, v, labels[:n], self.adversarial_radius)
         if self.manifold_radius:
-            others = on_manifold(net, others, labels[n:], self.manifold_radius)
+            to = near and near(slice(n, None))
+            others = on_manifold(net, others, labels[n:], self.manifold_radius, to)
             v = np.concatenate([v, others])
         return v
 
@@ -101,10 +107,10 @@ class Hybrid:
     def penalty_shares(self):
         return 1.0, float(self.weight > 0)
 
-    def step(self, state, v, labels, rate, out):
+    def step(self, state, v, labels, rate, out, near=None):
         self.generative.step(state, v, labels, rate * self.weight, out)
         part = out.rebuilt(np.empty_like(a) for a in out.arrays)
-        self.discriminative.step(state, v, labels, rate, part)
+        self.discriminative.step(state, v, labels, rate, part, near)
         updates.centre(part.top.arrays, state.offsets)
         for total, term in zip(out.arrays, part.arrays, strict=True):
             total += term
@@ -155,11 +161,15 @@ def adversaries(net, v, labels, radius):
     return v - of_length(radius, margin_gradient(net, means_above(net, v), labels))
 
 
-def on_manifold(net, v, labels, radius):
+def on_manifold(net, v, labels, radius, near=None):
     """The same, moved along what the generative weights produce."""
     means = means_above(net, v)
     gradient = margin_gradient(net, means, labels)
-    return v - of_length(radius, covariance_times(net, means[-1], gradient))
+    to = None
+    if near is not None:
+        states = up(net, near.reshape(-1, net.sizes[0]))
+        to = states.reshape(*near.shape[:2], net.n_penultimate) - means[-1][:, None]
+    return v - of_length(radius, covariance_times(net, means[-1], gradient, to))
 
 
 def of_length(radius, rows):
@@ -170,14 +180,15 @@ def of_length(radius, rows):
     return rows
 
 
-def covariance_times(net, h, rows):
-    """``J diag(h (1 - h)) Jᵀ`` times each of ``rows``.
+def covariance_times(net, h, rows, to=None):
+    """``J diag(h (1 - h)) Jᵀ`` times each of ``rows``, or ``J Σ d dᵀ Jᵀ``.
 
     ``h`` are the penultimate means of each row and ``J`` is the derivative of the means
     that pass down from them. So this is the covariance, to the first order, that
-    draws of the penultimate units give to what the network makes of them. The direction
-    in which it turns a gradient is that of the steepest change for what such draws make
-    likely: thicker or thinner strokes rather than noise.
+    draws of the penultimate units give to what the network makes of them; or that
+    steps ``d``, rows of ``to``, from these means to those of near rows give. The
+    direction in which it turns a gradient is that of the steepest change for what such
+    draws or steps make likely: thicker or thinner strokes rather than noise.
     """
     down, mean = [], h
     for layer in reversed(net.generative):
@@ -186,7 +197,10 @@ def covariance_times(net, h, rows):
     out = rows / np.maximum(np.abs(rows).max(axis=1, keepdims=True), SHORTEST)
     for layer, mean in reversed(down):
         out = np.dot(layer.units.covariance_times(mean, out), layer.weights.T)
-    out *= h * (1 - h)
+    if to is None:
+        out *= h * (1 - h)
+    else:
+        out = np.matmul(np.matmul(to, out[:, :, None])[:, None, :, 0], to)[:, 0]
     for layer, mean in down:
         out = layer.units.covariance_times(mean, np.dot(out, layer.weights))
     return out

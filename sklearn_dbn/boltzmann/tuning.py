@@ -17,6 +17,7 @@ depends on when it will stop.
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -83,10 +84,11 @@ def start(net, data_mean, rng, reference=None):
     return State(parameters, net, velocity, average, offsets, rng, reference=reference)
 
 
-def epochs(state, rows, codes, settings):
+def epochs(state, rows, codes, settings, near=None):
     """Yield ``state`` after each pass over ``rows``, for ever.
 
-    ``codes`` numbers the label of each row; None without labels.
+    ``codes`` numbers the label of each row; None without labels. ``near`` holds the
+    numbers of some rows near each row, for objectives that ask for them; None without.
 
     Raises
     ------
@@ -105,12 +107,19 @@ def epochs(state, rows, codes, settings):
                 v = rows.take(batch)
                 y = None if codes is None else labels[codes[numbers_of(rows, batch)]]
                 due = updates.decays_due(number, len(plan))
-                learn(state, v, y, settings, momentum, due, step, out)
+                to = None if near is None else partial(rows_near, rows, near[batch])
+                learn(state, v, y, settings, momentum, due, step, out, to)
                 if number % AVERAGE_EVERY == 0 or number == len(plan):
                     average(state, settings.averaging)
         updates.require_finite(state.net.names, state.net.arrays, state.epoch + 1)
         state.epoch += 1
         yield state
+
+
+def rows_near(rows, near, part):
+    """The rows whose numbers ``near[part]`` holds, (n_rows, n_near, n_columns)."""
+    numbers = near[part]
+    return rows.take(numbers.ravel()).reshape(*numbers.shape, rows.n_columns)
 
 
 def batches(rows, codes, batch_size, rng):
@@ -137,12 +146,12 @@ def balanced_order(codes, rng):
     return by_class[np.argsort(place, kind="stable")]
 
 
-def learn(state, v, labels, settings, momentum, n_decays, step, out):
+def learn(state, v, labels, settings, momentum, n_decays, step, out, near=None):
     """One update of the parameters from one batch, and ``n_decays`` of the weights."""
     rate = updates.at(settings.learning_rate, state.epoch)
     if settings.draw_visible:
         training.draw_data(state.net.visible, v, state.rng)
-    settings.objective.step(state, v, labels, rate, out)
+    settings.objective.step(state, v, labels, rate, out, near)
     reference = reference_to_learn_from(state, settings.objective)
     if reference is not None:
         weights, bias = facing_the_data(out, reference)

@@ -91,7 +91,7 @@ class UpDown:
         """Weight decay of recognition and of generative weights, as they learn."""
         return self.recognition_rate, 1.0
 
-    def step(self, state, v, labels, rate, out):
+    def step(self, state, v, labels, rate, out, near=None):
         """Write ``rate`` times the mean gradient over the rows into ``out``."""
         net, n_data = state.net, len(v)
         n_model, rate = self.sampler.n_rows(n_data), rate / n_data

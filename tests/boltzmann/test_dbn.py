@@ -254,11 +254,11 @@ def test_rows_for_labels_are_drawn_as_often_as_they_say():
 # --- gradients ------------------------------------------------------------------
 
 
-def gradient_of(net, objective, v, labels):
+def gradient_of(net, objective, v, labels, near=None):
     """The step of an objective at rate 1, as one vector."""
     state = state_of(net)
     step = np.full_like(state.parameters, np.nan)
-    objective.step(state, v, labels, 1.0, views(step, state.net))
+    objective.step(state, v, labels, 1.0, views(step, state.net), near)
     return step
 
 
@@ -315,17 +315,26 @@ def test_adversaries_lose_margin_however_certain_the_network(scale, dtype):
     assert (loss > 0).all()
 
 
+@pytest.mark.parametrize("n_near", [None, 1, 6])
 @pytest.mark.parametrize("sizes", [(4, 3, 5), (4, 3, 2, 3)])
 @pytest.mark.parametrize("blocks", [None, (("gaussian", 1), ("softmax", 3))])
-def test_steps_on_the_manifold_are_the_covariance_times_the_gradient(sizes, blocks):
+def test_steps_on_the_manifold_are_the_covariance_times_the_gradient(
+    sizes, blocks, n_near
+):
     net, y = some_net(sizes), np.arange(5) % N_LABELS
     if blocks:
         net.generative[0].units = units_of(blocks)
-    v = np.random.default_rng(0).random((5, 4))
+    rng = np.random.default_rng(0)
+    v = rng.random((5, 4))
     labels = np.eye(N_LABELS)[y]
-    moved = on_manifold(net, v, labels, 0.7)
-    for row, label, found in zip(v, labels, moved, strict=True):
+    near = n_near and rng.random((5, n_near, 4))
+    moved = on_manifold(net, v, labels, 0.7, near)
+    for i, (row, label, found) in enumerate(zip(v, labels, moved, strict=True)):
         h = dbn.up(net, row[None])[0]
+        spread = np.diag(h * (1 - h))
+        if n_near:
+            steps = dbn.up(net, near[i]) - h
+            spread = steps.T @ steps
 
         def passed_down(state):
             for layer in reversed(net.generative):
@@ -334,7 +343,7 @@ def test_steps_on_the_manifold_are_the_covariance_times_the_gradient(sizes, bloc
 
         steps = 1e-5 * np.eye(len(h))
         slope = (passed_down(h + steps) - passed_down(h - steps)) / 2e-5
-        covariance = slope.T @ np.diag(h * (1 - h)) @ slope
+        covariance = slope.T @ spread @ slope
         means = means_above(net, row[None])
         gradient = margin_gradient(net, means, label[None])[0]
         expected = -covariance @ gradient
@@ -342,15 +351,26 @@ def test_steps_on_the_manifold_are_the_covariance_times_the_gradient(sizes, bloc
         np.testing.assert_allclose(found - row, expected, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("n_near", [None, 2])
 @pytest.mark.parametrize("radius", [0.0, 0.5])
-def test_half_of_the_rows_are_moved_freely_and_half_on_the_manifold(radius):
+def test_half_of_the_rows_are_moved_freely_and_half_on_the_manifold(radius, n_near):
     net, v = some_net(), binary_rows(4, 7)
     labels = np.eye(N_LABELS)[np.arange(7) % N_LABELS]
-    found = gradient_of(net, Discriminative((0, 0, 0, 0), radius, 2.0), v, labels)
+    near = n_near and np.random.default_rng(0).random((7, n_near, 4))
+    objective = Discriminative((0, 0, 0, 0), radius, 2.0)
+    found = gradient_of(net, objective, v, labels, n_near and near.__getitem__)
     freely = adversaries(net, v[:3], labels[:3], radius)
-    rows = np.vstack([freely, on_manifold(net, v[3:], labels[3:], 2.0)])
+    to = n_near and near[3:]
+    rows = np.vstack([freely, on_manifold(net, v[3:], labels[3:], 2.0, to)])
     expected = gradient_of(net, Discriminative((0, 0, 0, 0)), rows, labels)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+
+
+def test_rows_with_none_near_stay_where_they_are():
+    net, v = some_net(), binary_rows(4, 5)
+    labels = np.eye(N_LABELS)[np.zeros(5, int)]
+    alone = np.repeat(v[:, None], 2, axis=1)
+    np.testing.assert_array_equal(on_manifold(net, v, labels, 2.0, alone), v)
 
 
 def test_rows_without_a_gradient_are_no_adversaries():
@@ -750,9 +770,9 @@ def test_grey_levels_are_drawn_only_on_request(sizes, draw_visible):
     seen = []
 
     class Spy(UpDown):
-        def step(self, state, v, labels, rate, out):
+        def step(self, state, v, labels, rate, out, near=None):
             seen.append(v.copy())
-            super().step(state, v, labels, rate, out)
+            super().step(state, v, labels, rate, out, near)
 
     grey = np.random.default_rng(0).uniform(0.2, 0.8, (300, sizes[0]))
     given = grey.copy()

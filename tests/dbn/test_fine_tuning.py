@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from sklearn_dbn import DBNClassifier, RBMTransformer
+from sklearn_dbn import DBNClassifier, RBMTransformer, _dbn
 from sklearn_dbn.boltzmann import dbn as engine
+from sklearn_dbn.boltzmann import discriminative
 from tests.dbn import FAST, both, parameters_of, quick
 
 
@@ -29,6 +30,7 @@ from tests.dbn import FAST, both, parameters_of, quick
         ("discriminative", {"dropout": [0.3, 0.0, 0.0]}),
         ("discriminative", {"adversarial_radius": 0.3}),
         ("discriminative", {"manifold_radius": 0.3}),
+        ("discriminative", {"manifold_radius": 0.3, "manifold_neighbors": 3}),
         ("hybrid", {"generative_weight": 1.0}),
         ("hybrid", {"manifold_radius": 0.3}),
         ("hybrid", {"recognition_rate": 0.5}),
@@ -44,15 +46,68 @@ def test_every_setting_of_fine_tuning_changes_the_result(fine_tuning, change, di
     assert np.abs(p - other.fit(X, y).predict_proba(X)).max() > 1e-6
 
 
-def test_one_batch_learns_the_same_from_rows_in_any_order():
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"fine_tuning": "hybrid", "manifold_radius": 0.5, "manifold_neighbors": 2},
+    ],
+    ids=str,
+)
+def test_one_batch_learns_the_same_from_rows_in_any_order(given):
     X, y = np.repeat(np.eye(3), 8, axis=0), np.arange(24) % 2
     order = np.random.default_rng(0).permutation(24)
     rbm = RBMTransformer(batch_size=100)
     dbn = DBNClassifier((4, 3), rbm=rbm, batch_size=100, n_iter=3, random_state=0)
+    dbn.set_params(**given)
     expected = dbn.fit(X, y).predict_proba(X)
     np.testing.assert_array_equal(
         dbn.fit(X[order], y[order]).predict_proba(X), expected
     )
+
+
+@pytest.mark.parametrize("fine_tuning", ["discriminative", "hybrid"])
+def test_manifold_neighbors_are_those_that_the_objective_sees(
+    fine_tuning, digits, monkeypatch
+):
+    X, y = digits[0][:61], digits[1][:61]
+    seen = []
+
+    def noted(net, v, labels, radius, near=None):
+        seen.append((v, labels, near))
+        return on_manifold(net, v, labels, radius, near)
+
+    on_manifold = discriminative.on_manifold
+    monkeypatch.setattr(discriminative, "on_manifold", noted)
+    dbn = quick(FAST[0], fine_tuning=fine_tuning, n_iter=1, batch_size=30)
+    dbn.set_params(manifold_radius=0.5, manifold_neighbors=3).fit(X, y)
+    assert sum(len(v) for v, _, _ in seen) >= 30
+    for v, labels, near in seen:
+        for row, label, found in zip(v, labels, near, strict=True):
+            mates = X[y == dbn.classes_[label.argmax()]]
+            distances = np.sort(np.linalg.norm(mates - row, axis=1))[1:4]
+            here = np.linalg.norm(found - row, axis=1)
+            np.testing.assert_allclose(here, distances, rtol=1e-5)
+            assert all((mates == other).all(axis=1).any() for other in found)
+
+
+def test_neighbors_are_not_looked_for_where_nothing_asks(digits, monkeypatch):
+    monkeypatch.setattr(_dbn, "near_in_class", None)
+    X, y = digits[0][:60], digits[1][:60]
+    near = {"manifold_neighbors": 3}
+    quick(FAST[0], fine_tuning="up-down", manifold_radius=0.5, **near).fit(X, y)
+    quick(FAST[0], fine_tuning="discriminative", **near).fit(X, y)
+    idle = {"fine_tuning": "discriminative", "manifold_radius": 0.5, "n_iter": 0}
+    quick(FAST[0], **idle, **near).fit(X, y)
+
+
+def test_rows_without_neighbors_are_not_moved(digits):
+    X, y = digits[0][:3], [0, 1, 2]
+    radii = {"adversarial_radius": 0.0, "fine_tuning": "discriminative"}
+    still = quick(FAST[0], **radii).fit(X, y)
+    radii |= {"manifold_radius": 2.0, "manifold_neighbors": 5}
+    alone = quick(FAST[0], **radii).fit(X, y)
+    np.testing.assert_array_equal(parameters_of(alone), parameters_of(still))
 
 
 @both

@@ -19,6 +19,15 @@ def test_warm_start_and_pickle_go_on_bit_for_bit(estimator, digits):
     assert half.n_iter_ == 4
 
 
+@pytest.mark.parametrize("fine_tuning", ["discriminative", "hybrid"])
+def test_training_with_neighbors_goes_on_bit_for_bit(fine_tuning, digits):
+    near = {"manifold_radius": 1.0, "manifold_neighbors": 3, "momentum": 0.5}
+    whole = quick(FAST[0], fine_tuning=fine_tuning, n_iter=2, **near).fit(*digits)
+    half = clone(whole).set_params(n_iter=1, warm_start=True).fit(*digits)
+    assert_same(whole, half.set_params(n_iter=2).fit(*digits))
+    assert_same(whole, clone(whole).partial_fit(*digits).partial_fit(*digits))
+
+
 @both
 def test_partial_fit_equals_fit(estimator, digits):
     whole = clone(estimator).set_params(n_iter=2, random_state=0).fit(*digits)
