@@ -81,6 +81,7 @@ def joined_by_labels(dbm, X, y, options):
         batch_size=options.batch_size,
         adversarial_radius=options.radius,
         manifold_radius=options.manifold_radius,
+        manifold_neighbors=options.manifold_neighbors,
         dropout=one_or_all(options.dropout),
         momentum=0.9,
         learning_rate=falling(options.rate, 0.002, options.epochs),
@@ -125,7 +126,7 @@ def names(options):
     kind = "wide" if options.wide else "rows"
     joined = f"{pre}_{kind}-{options.up_down_epochs}-{options.seed}"
     tuning = [options.epochs, options.batch_size, options.rate]
-    tuning += [options.radius, options.manifold_radius]
+    tuning += [options.radius, options.manifold_radius, options.manifold_neighbors]
     tuned = f"{joined}_" + "-".join(map(str, [*tuning, *options.dropout]))
     return [OUT / f"{name}.joblib" for name in (pre, joined, tuned)]
 
@@ -142,7 +143,8 @@ def main():
     parser.add_argument("--batch-size", type=int, default=100)
     parser.add_argument("--rate", type=float, default=0.05)
     parser.add_argument("--radius", type=float, default=2.0)
-    parser.add_argument("--manifold-radius", type=float, default=4.0)
+    parser.add_argument("--manifold-radius", type=float, default=7.0)
+    parser.add_argument("--manifold-neighbors", type=int, default=20)
     parser.add_argument("--dropout", type=float, nargs="+", default=[0])
     parser.add_argument("--every", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
