@@ -50,6 +50,12 @@ BEFORE = {
 }
 # Of the layers below the top, and of the top.
 LAYER_EPOCHS = [30, 40]
+# Adversaries of the refined stages.
+BY_NEAR_ROWS = {
+    "adversarial_radius": 2.0,
+    "manifold_radius": 7.0,
+    "manifold_neighbors": 20,
+}
 
 
 def template(n_epochs):
@@ -78,13 +84,11 @@ def stage_parameters(stage, options):
     if stage == "classification-rbm":
         settings = fine_tuned("hybrid", 10 if quick else 80, 0.2)
         return settings | {"generative_weight": 0.1, "dropout": [0.2, 0.5]}
-    if stage in ("refined", "refined-dropout"):
-        drops = stage == "refined-dropout"
-        n_epochs = 5 if quick else 60 if drops else 30
-        settings = fine_tuned("discriminative", n_epochs, 0.05)
-        settings |= {"dropout": [0.0, 0.1, 0.1, 0.2]} if drops else {}
-        radii = {"adversarial_radius": 2.0, "manifold_radius": 7.0}
-        return settings | radii | {"manifold_neighbors": 20}
+    if stage == "refined":
+        return fine_tuned("discriminative", 5 if quick else 30, 0.05) | BY_NEAR_ROWS
+    if stage == "refined-dropout":
+        settings = fine_tuned("discriminative", 5 if quick else 60, 0.05)
+        return settings | BY_NEAR_ROWS | {"dropout": [0.0, 0.1, 0.1, 0.2]}
     adversarial = {"adversarial_radius": 1.5}
     if stage == "discriminative":
         return fine_tuned("discriminative", 10 if quick else 40) | adversarial

@@ -413,7 +413,7 @@ default="up-down"
         dropout = self._dropout(n_hidden_layers)
         return Discriminative(dropout, self.adversarial_radius, self.manifold_radius)
 
-    def _near(self, rows, codes):
+    def _neighbors(self, rows, codes):
         """Numbers of the rows near each row, if the objective asks for them."""
         generative = self.fine_tuning == "up-down"
         if generative or not self.manifold_radius or not self.manifold_neighbors:

@@ -212,15 +212,16 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         rows = self._rows(X, codes)
         state = self._tuning_state(rows, codes)
         n_epochs = max(0, int(self.n_iter) - state.epoch)
-        near = None
+        neighbors = None
         if n_epochs:
             self._begin_stage(len(self.rbms_))
-            near = self._near(rows, codes)
+            neighbors = self._neighbors(rows, codes)
+        settings = self._settings(state.net)
         return run_epochs(
             self,
             context,
             "fine-tuning",
-            tuning.epochs(state, rows, codes, self._settings(state.net), near),
+            tuning.epochs(state, rows, codes, settings, neighbors),
             n_epochs,
             noted(self._publish),
             X,
@@ -232,8 +233,8 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         """One epoch of fine-tuning, without a context for callbacks."""
         rows = self._rows(X, codes)
         state = self._tuning_state(rows, codes)
-        near = self._near(rows, codes)
-        steps = tuning.epochs(state, rows, codes, self._settings(state.net), near)
+        settings, neighbors = self._settings(state.net), self._neighbors(rows, codes)
+        steps = tuning.epochs(state, rows, codes, settings, neighbors)
         self._publish(next_epoch(self, "fine-tuning", steps))
 
     def _rows(self, X, codes):
@@ -426,7 +427,7 @@ class DeepBeliefNetwork(BoltzmannEstimator):
         is_part = self.fine_tuning == "hybrid"
         return UpDown(n_steps, self.recognition_rate, sampler, offsets_follow=is_part)
 
-    def _near(self, rows, codes):
+    def _neighbors(self, rows, codes):
         """Numbers of rows near each row; the generative objective asks for none."""
 
     def _settings(self, net):

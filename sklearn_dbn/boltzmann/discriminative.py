@@ -61,7 +61,8 @@ class Discriminative:
     def step(self, state, v, labels, rate, out, near=None):
         """Write ``rate`` times the mean gradient over the rows into ``out``.
 
-        ``near`` gives the rows near those of a slice, as (n_rows, n_near, n_columns).
+        ``near`` is a function that gives the rows near those of a slice of ``v``, as
+        (n_rows, n_near, n_columns); None where none are known.
         """
         net, rng = state.net, state.rng
         v = self.moved(net, v, labels, near)
@@ -83,8 +84,8 @@ class Discriminative:
         if self.adversarial_radius:
             v = adversaries(net, v, labels[:n], self.adversarial_radius)
         if self.manifold_radius:
-            to = near and near(slice(n, None))
-            others = on_manifold(net, others, labels[n:], self.manifold_radius, to)
+            ends = near and near(slice(n, None))
+            others = on_manifold(net, others, labels[n:], self.manifold_radius, ends)
             v = np.concatenate([v, others])
         return v
 
@@ -162,14 +163,17 @@ def adversaries(net, v, labels, radius):
 
 
 def on_manifold(net, v, labels, radius, near=None):
-    """The same, moved along what the generative weights produce."""
+    """The same, moved along what the generative weights produce.
+
+    ``near`` holds rows near each of ``v``, (n_rows, n_near, n_columns); None for draws.
+    """
     means = means_above(net, v)
     gradient = margin_gradient(net, means, labels)
-    to = None
+    steps = None
     if near is not None:
-        states = up(net, near.reshape(-1, net.sizes[0]))
-        to = states.reshape(*near.shape[:2], net.n_penultimate) - means[-1][:, None]
-    return v - of_length(radius, covariance_times(net, means[-1], gradient, to))
+        ends = up(net, near.reshape(-1, net.sizes[0]))
+        steps = ends.reshape(*near.shape[:2], net.n_penultimate) - means[-1][:, None]
+    return v - of_length(radius, covariance_times(net, means[-1], gradient, steps))
 
 
 def of_length(radius, rows):
@@ -180,15 +184,15 @@ def of_length(radius, rows):
     return rows
 
 
-def covariance_times(net, h, rows, to=None):
+def covariance_times(net, h, rows, steps=None):
     """``J diag(h (1 - h)) Jᵀ`` times each of ``rows``, or ``J Σ d dᵀ Jᵀ``.
 
     ``h`` are the penultimate means of each row and ``J`` is the derivative of the means
     that pass down from them. So this is the covariance, to the first order, that
-    draws of the penultimate units give to what the network makes of them; or that
-    steps ``d``, rows of ``to``, from these means to those of near rows give. The
-    direction in which it turns a gradient is that of the steepest change for what such
-    draws or steps make likely: thicker or thinner strokes rather than noise.
+    draws of the penultimate units give to what the network makes of them; or that the
+    ``steps`` d from these means to those of near rows give. The direction in which it
+    turns a gradient is that of the steepest change for what such draws or steps make
+    likely: thicker or thinner strokes rather than noise.
     """
     down, mean = [], h
     for layer in reversed(net.generative):
@@ -197,10 +201,11 @@ def covariance_times(net, h, rows, to=None):
     out = rows / np.maximum(np.abs(rows).max(axis=1, keepdims=True), SHORTEST)
     for layer, mean in reversed(down):
         out = np.dot(layer.units.covariance_times(mean, out), layer.weights.T)
-    if to is None:
+    if steps is None:
         out *= h * (1 - h)
     else:
-        out = np.matmul(np.matmul(to, out[:, :, None])[:, None, :, 0], to)[:, 0]
+        along = np.matmul(steps, out[:, :, None])
+        out = np.matmul(along.swapaxes(1, 2), steps)[:, 0]
     for layer, mean in down:
         out = layer.units.covariance_times(mean, np.dot(out, layer.weights))
     return out

@@ -84,11 +84,12 @@ def start(net, data_mean, rng, reference=None):
     return State(parameters, net, velocity, average, offsets, rng, reference=reference)
 
 
-def epochs(state, rows, codes, settings, near=None):
+def epochs(state, rows, codes, settings, neighbors=None):
     """Yield ``state`` after each pass over ``rows``, for ever.
 
-    ``codes`` numbers the label of each row; None without labels. ``near`` holds the
-    numbers of some rows near each row, for objectives that ask for them; None without.
+    ``codes`` numbers the label of each row; None without labels. ``neighbors`` holds
+    the numbers of rows near each row, as many for each, for objectives that ask for
+    them; None without.
 
     Raises
     ------
@@ -107,8 +108,10 @@ def epochs(state, rows, codes, settings, near=None):
                 v = rows.take(batch)
                 y = None if codes is None else labels[codes[numbers_of(rows, batch)]]
                 due = updates.decays_due(number, len(plan))
-                to = None if near is None else partial(rows_near, rows, near[batch])
-                learn(state, v, y, settings, momentum, due, step, out, to)
+                near = None
+                if neighbors is not None:
+                    near = partial(rows_near, rows, neighbors[batch])
+                learn(state, v, y, settings, momentum, due, step, out, near)
                 if number % AVERAGE_EVERY == 0 or number == len(plan):
                     average(state, settings.averaging)
         updates.require_finite(state.net.names, state.net.arrays, state.epoch + 1)
@@ -116,9 +119,9 @@ def epochs(state, rows, codes, settings, near=None):
         yield state
 
 
-def rows_near(rows, near, part):
-    """The rows whose numbers ``near[part]`` holds, (n_rows, n_near, n_columns)."""
-    numbers = near[part]
+def rows_near(rows, neighbors, part):
+    """The rows near those of a slice of a batch, (n_rows, n_near, n_columns)."""
+    numbers = neighbors[part]
     return rows.take(numbers.ravel()).reshape(*numbers.shape, rows.n_columns)
 
 

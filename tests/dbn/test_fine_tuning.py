@@ -30,7 +30,6 @@ from tests.dbn import FAST, both, parameters_of, quick
         ("discriminative", {"dropout": [0.3, 0.0, 0.0]}),
         ("discriminative", {"adversarial_radius": 0.3}),
         ("discriminative", {"manifold_radius": 0.3}),
-        ("discriminative", {"manifold_radius": 0.3, "manifold_neighbors": 3}),
         ("hybrid", {"generative_weight": 1.0}),
         ("hybrid", {"manifold_radius": 0.3}),
         ("hybrid", {"recognition_rate": 0.5}),
@@ -80,7 +79,8 @@ def test_manifold_neighbors_are_those_that_the_objective_sees(
     on_manifold = discriminative.on_manifold
     monkeypatch.setattr(discriminative, "on_manifold", noted)
     dbn = quick(FAST[0], fine_tuning=fine_tuning, n_iter=1, batch_size=30)
-    dbn.set_params(manifold_radius=0.5, manifold_neighbors=3).fit(X, y)
+    dbn.set_params(manifold_radius=0.5, manifold_neighbors=3)
+    p = dbn.fit(X, y).predict_proba(X)
     assert sum(len(v) for v, _, _ in seen) >= 30
     for v, labels, near in seen:
         for row, label, found in zip(v, labels, near, strict=True):
@@ -89,6 +89,8 @@ def test_manifold_neighbors_are_those_that_the_objective_sees(
             here = np.linalg.norm(found - row, axis=1)
             np.testing.assert_allclose(here, distances, rtol=1e-5)
             assert all((mates == other).all(axis=1).any() for other in found)
+    drawn = clone(dbn).set_params(manifold_neighbors=0).fit(X, y).predict_proba(X)
+    assert np.abs(p - drawn).max() > 1e-6
 
 
 def test_neighbors_are_not_looked_for_where_nothing_asks(digits, monkeypatch):
